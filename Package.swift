@@ -1,0 +1,111 @@
+// swift-tools-version: 6.3
+import Foundation
+import PackageDescription
+
+// One settings list for every target, so that no target is quietly less strict.
+let common: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+// Library code also marks each unsafe memory access. Tests do not: every `array.span.bytes` in
+// them would need the mark (Swift 6.3 counts `Span.bytes` as unsafe).
+let library = common + [.strictMemorySafety()]
+
+// `scripts/bootstrap` leaves `.deps/openssl` where the system's OpenSSL is older than 3.5: a link
+// into the user's cache. Where it is absent the system's own is new enough. Only what is linked
+// (programs and tests) carries these flags, so that the library products stay importable.
+let openSSL = Context.packageDirectory + "/.deps/openssl/lib"
+let linkOpenSSL: [LinkerSetting] =
+  FileManager.default.fileExists(atPath: openSSL)
+  ? [.unsafeFlags(["-L", openSSL, "-Xlinker", "-rpath", "-Xlinker", openSSL])] : []
+
+/// A library target of the house, under the strict settings.
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: library)
+}
+
+/// The tests of one room. A room whose tests carry data files keeps them in `Vectors`.
+func tests(_ room: String, _ more: [Target.Dependency] = [], vectors: Bool = false) -> Target {
+  .testTarget(
+    name: room + "Tests", dependencies: [.init(stringLiteral: room), "TestSupport"] + more,
+    resources: vectors ? [.copy("Vectors")] : nil, swiftSettings: common, linkerSettings: linkOpenSSL)
+}
+
+let package = Package(
+  name: "Parley",
+  products: [
+    .executable(name: "parley", targets: ["parley"]),
+    .library(name: "Parley", targets: ["Parley"]),
+    .library(name: "ParleyWebSocket", targets: ["ParleyWebSocket"]),
+    .library(name: "ParleyHandshake", targets: ["ParleyHandshake"]),
+    .library(name: "ParleyNegotiation", targets: ["ParleyNegotiation"]),
+    .library(name: "ParleyMarket", targets: ["ParleyMarket"]),
+    .library(name: "ParleyOptions", targets: ["ParleyOptions"]),
+    .library(name: "ParleyJournal", targets: ["ParleyJournal"]),
+  ],
+  targets: [
+    // Floor 0: C libraries.
+    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "CLinux"),
+    .target(name: "CMath"),
+
+    // Floor 1.
+    room("ParleyWire"),
+    room("ParleyCrypto", ["ParleyWire", "COpenSSL", "CSodium"]),
+    room("ParleyIdentity", ["ParleyWire", "ParleyCrypto"]),
+
+    // Floor 2: sans-IO; these do not import each other.
+    room("ParleyWebSocket", ["ParleyWire", "ParleyCrypto"]),
+    room("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    room("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    room("ParleyMarket", ["ParleyWire", "ParleyCrypto"]),
+    room("ParleyOptions", ["CMath"]),
+    room("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+
+    // Floor 3.
+    room("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket", "COpenSSL", "CLinux"]),
+    room("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal", "CSQLite"]),
+
+    // Floor 4.
+    room(
+      "ParleyNode",
+      [
+        "ParleyWire", "ParleyCrypto", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake", "ParleyNegotiation",
+        "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore",
+      ]),
+    room(
+      "Parley",
+      [
+        "ParleyWire", "ParleyCrypto", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake", "ParleyNegotiation",
+        "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore", "ParleyNode",
+      ]),
+
+    // Floor 5.
+    .executableTarget(
+      name: "parley", dependencies: ["Parley"], swiftSettings: library, linkerSettings: linkOpenSSL),
+
+    .target(name: "TestSupport", dependencies: ["ParleyWire"], path: "Tests/TestSupport", swiftSettings: common),
+    tests("ParleyWire", vectors: true),
+    tests("ParleyCrypto", ["ParleyWire"]),
+    tests("ParleyIdentity", ["ParleyWire", "ParleyCrypto"], vectors: true),
+    tests("ParleyWebSocket", ["ParleyWire"], vectors: true),
+    tests("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    tests("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    tests("ParleyMarket", ["ParleyWire"]),
+    tests("ParleyOptions", ["ParleyWire"], vectors: true),
+    tests("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket"]),
+    tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"]),
+    tests("ParleyNode", ["Parley"]),
+    .testTarget(name: "InteropTests", dependencies: ["TestSupport", "Parley", "parley"], path: "Tests/Interop",
+      exclude: ["python"], swiftSettings: common, linkerSettings: linkOpenSSL),
+    .testTarget(name: "TidyTests", swiftSettings: common),
+  ],
+  swiftLanguageModes: [.v6]
+)
