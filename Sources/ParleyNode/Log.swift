@@ -78,30 +78,10 @@ public struct Log: Sendable {
 extension UnixNanoseconds {
   /// The time as ISO 8601 in UTC with microseconds, `2026-11-21T12:00:00.123456Z`.
   public var iso8601: String {
-    func pad(_ value: Int64, _ width: Int) -> String {
-      let digits = String(value)
-      return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-    let (seconds, nanoseconds) = Self.floored(rawValue, 1_000_000_000)
-    let (day, second) = Self.floored(seconds, 86_400)
-    let (year, month, date) = Self.civil(day)
-    let time = "\(pad(second / 3_600, 2)):\(pad(second / 60 % 60, 2)):\(pad(second % 60, 2))"
-    return "\(pad(year, 4))-\(pad(month, 2))-\(pad(date, 2))T\(time).\(pad(nanoseconds / 1_000, 6))Z"
-  }
-
-  private static func floored(_ value: Int64, _ divisor: Int64) -> (Int64, Int64) {
-    let remainder = ((value % divisor) + divisor) % divisor
-    return ((value - remainder) / divisor, remainder)
-  }
-
-  /// The proleptic Gregorian date of a day counted from 1970-01-01; months counted from March so that the leap
-  /// day comes last.
-  private static func civil(_ day: Int64) -> (year: Int64, month: Int64, day: Int64) {
-    let (era, dayOfEra) = floored(day + 719_468, 146_097)
-    let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let shifted = (5 * dayOfYear + 2) / 153
-    let month = shifted < 10 ? shifted + 3 : shifted - 9
-    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shifted + 2) / 5 + 1)
+    let remainder = ((rawValue % 1_000_000_000) + 1_000_000_000) % 1_000_000_000
+    let seconds = (rawValue - remainder) / 1_000_000_000
+    let microseconds = String(remainder / 1_000)
+    let text = Date(timeIntervalSince1970: TimeInterval(seconds)).ISO8601Format().dropLast()
+    return "\(text).\(String(repeating: "0", count: 6 - microseconds.count))\(microseconds)Z"
   }
 }
