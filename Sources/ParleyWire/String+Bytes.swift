@@ -1,0 +1,9 @@
+extension StringProtocol {
+  /// Whether both are the same bytes of UTF-8.
+  ///
+  /// `==` compares by canonical equivalence: U+212A (the Kelvin sign) `== "K"`. That is wrong wherever a text is an
+  /// identifier, a key of a map or anything that somebody signs.
+  public func hasSameBytes(as other: some StringProtocol) -> Bool {
+    utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
+  }
+}
