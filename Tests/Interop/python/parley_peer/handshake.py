@@ -263,17 +263,22 @@ class Responder:
         self._signer = signer
         self._noise = NoiseResponder(keys or NoiseKeys())
 
-    def read_message1(self, message: bytes, bound: bytes) -> bytes:
+    def check_message1(self, message: bytes) -> None:
+        """§10, steps 3 and 4: all that needs no public-key operation."""
         if len(message) != MESSAGE1_SIZE:
             raise HandshakeError("M1_LENGTH", str(len(message)))
-        mac = message1_mac(self._signer.identity.did, message[:-MAC1_SIZE])
-        if not hmac.compare_digest(mac, message[-MAC1_SIZE:]):
-            raise HandshakeError("MAC1")
-        payload = Reader(self._noise.read_message1(message, bound), HandshakeError, "P1")
+        payload = Reader(message[-P1_SIZE:], HandshakeError)
         if payload.u16() != 1:
             raise HandshakeError("VERSION")
         if payload.u16() != 0:
             raise HandshakeError("FLAGS")
+        mac = message1_mac(self._signer.identity.did, message[:-MAC1_SIZE])
+        if not hmac.compare_digest(mac, message[-MAC1_SIZE:]):
+            raise HandshakeError("MAC1")
+
+    def read_message1(self, message: bytes, bound: bytes) -> bytes:
+        self.check_message1(message)
+        self._noise.read_message1(message, bound)
         return self._noise.write_message2(lambda h: self.make_identity_payload(h).encode())
 
     def make_identity_payload(self, handshake_hash: bytes) -> IdentityPayload:
