@@ -1,5 +1,4 @@
 // swift-tools-version: 6.3
-import Foundation
 import PackageDescription
 
 // One settings list for every target, so that no target is quietly less strict.
@@ -15,13 +14,12 @@ let common: [SwiftSetting] = [
 // them would need the mark (Swift 6.3 counts `Span.bytes` as unsafe).
 let library = common + [.strictMemorySafety()]
 
-// `scripts/bootstrap` leaves `.deps/openssl` where the system's OpenSSL is older than 3.5: a link
-// into the user's cache. Where it is absent the system's own is new enough. Only what is linked
-// (programs and tests) carries these flags, so that the library products stay importable.
+// `scripts/bootstrap` leaves `.deps/openssl`, a link into the user's cache, where the system's OpenSSL is
+// older than 3.5. The flags stand here also where the link is absent, and then find nothing: a manifest
+// that looked would be remembered by SwiftPM with what it saw the first time. Only what is linked
+// (programs and tests) carries them, so that the library products stay importable.
 let openSSL = Context.packageDirectory + "/.deps/openssl/lib"
-let linkOpenSSL: [LinkerSetting] =
-  FileManager.default.fileExists(atPath: openSSL)
-  ? [.unsafeFlags(["-L", openSSL, "-Xlinker", "-rpath", "-Xlinker", openSSL])] : []
+let linkOpenSSL: [LinkerSetting] = [.unsafeFlags(["-L", openSSL, "-Xlinker", "-rpath", "-Xlinker", openSSL])]
 
 /// A library target of the house, under the strict settings.
 func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
