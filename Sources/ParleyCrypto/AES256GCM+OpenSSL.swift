@@ -1,0 +1,171 @@
+internal import COpenSSL
+import ParleyWire
+
+/// AES-256-GCM (NIST SP 800-38D) under one key, with nonces of 96 bits and tags of 128.
+///
+/// The key schedule is made once; sealing and opening then allocate nothing beyond what the output needs.
+@safe
+public struct AES256GCM: ~Copyable, @unchecked Sendable {
+  /// Bytes of a key.
+  public static let keyByteCount = 32
+  /// Bytes of a tag, which follows the ciphertext.
+  public static let tagByteCount = 16
+
+  /// A nonce.
+  ///
+  /// It must never be used twice to seal under one key.
+  public struct Nonce: Hashable, Sendable {
+    /// Bytes of a nonce.
+    public static let byteCount = 12
+
+    // The twelve bytes read in network order.
+    fileprivate let high: UInt32
+    fileprivate let low: UInt64
+
+    /// Four zero bytes and a counter in network order, as Noise numbers AES-GCM messages (Noise revision 34 section 12.4).
+    public init(counter: UInt64) {
+      high = 0
+      low = counter
+    }
+
+    /// Uses given bytes.
+    ///
+    /// - Precondition: there are ``byteCount`` of them.
+    public init(_ bytes: [UInt8]) {
+      precondition(bytes.count == Self.byteCount)
+      high = bytes[0..<4].reduce(0) { $0 << 8 | UInt32($1) }
+      low = bytes[4..<12].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    private init(high: UInt32, low: UInt64) {
+      self.high = high
+      self.low = low
+    }
+
+    /// This nonce with a counter XORed into its last eight bytes, as TLS 1.3 numbers records (RFC 8446 section 5.3).
+    public func masked(by counter: UInt64) -> Nonce { Nonce(high: high, low: low ^ counter) }
+  }
+
+  private let context: OpaquePointer
+
+  /// Prepares a key.
+  ///
+  /// - Precondition: `key` has ``keyByteCount`` bytes.
+  public init(key: SecretBytes) {
+    precondition(key.count == Self.keyByteCount)
+    guard let context = unsafe EVP_CIPHER_CTX_new() else { preconditionFailure("out of memory") }
+    unsafe self.context = context
+    unsafe key.withUnsafeBytes { key in
+      unsafe OpenSSL.require(
+        EVP_CipherInit_ex2(
+          context, OpenSSL.aes256GCM.pointer, key.octets, nil, 1, nil),
+        "EVP_CipherInit_ex2")
+    }
+  }
+
+  deinit {
+    // Erases the key schedule too.
+    unsafe EVP_CIPHER_CTX_free(context)
+  }
+
+  /// Appends the ciphertext of `plaintext` and then its tag to `output`.
+  public mutating func seal(
+    _ plaintext: RawSpan, nonce: Nonce, additionalData: RawSpan, appendingTo output: inout [UInt8]
+  ) {
+    let start = output.count
+    output.append(contentsOf: plaintext)
+    seal(&output, from: start, nonce: nonce, additionalData: additionalData)
+  }
+
+  /// Encrypts the bytes of `buffer` from `start` on where they are, and appends the tag.
+  ///
+  /// - Precondition: `start` is at most `buffer.count`.
+  public mutating func seal(_ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan) {
+    precondition(start >= 0 && start <= buffer.count)
+    let end = buffer.count
+    for _ in 0..<Self.tagByteCount { buffer.append(0) }
+    unsafe buffer.withUnsafeMutableBytes { buffer in
+      begin(sealing: true, nonce: nonce, additionalData: additionalData)
+      unsafe transform(UnsafeMutableRawBufferPointer(rebasing: buffer[start..<end]))
+      var written: CInt = 0
+      let tag = unsafe buffer.octets + end
+      unsafe OpenSSL.require(EVP_CipherFinal_ex(context, tag, &written), "EVP_CipherFinal_ex")
+      unsafe OpenSSL.require(
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, CInt(Self.tagByteCount), tag), "EVP_CTRL_AEAD_GET_TAG")
+    }
+  }
+
+  /// Appends the plaintext of `sealed`, a ciphertext and its tag, to `output`.
+  ///
+  /// - Throws: ``CryptoError/authenticationFailed``, also for input shorter than a tag. `output` is then as it was.
+  public mutating func open(
+    _ sealed: RawSpan, nonce: Nonce, additionalData: RawSpan, appendingTo output: inout [UInt8]
+  ) throws(CryptoError) {
+    guard sealed.byteCount >= Self.tagByteCount else { throw .authenticationFailed }
+    let start = output.count
+    output.append(contentsOf: sealed)
+    do throws(CryptoError) {
+      try open(&output, from: start, nonce: nonce, additionalData: additionalData)
+    } catch {
+      output.removeLast(output.count - start)
+      throw error
+    }
+  }
+
+  /// Decrypts the bytes of `buffer` from `start` on, a ciphertext and its tag, where they are, and removes the tag.
+  ///
+  /// - Throws: ``CryptoError/authenticationFailed``, also for input shorter than a tag. What was decrypted is then
+  ///   overwritten with zeros.
+  /// - Precondition: `start` is at most `buffer.count`.
+  public mutating func open(
+    _ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan
+  ) throws(CryptoError) {
+    precondition(start >= 0 && start <= buffer.count)
+    guard buffer.count - start >= Self.tagByteCount else { throw .authenticationFailed }
+    let end = buffer.count - Self.tagByteCount
+    let isAuthentic = unsafe buffer.withUnsafeMutableBytes { buffer in
+      begin(sealing: false, nonce: nonce, additionalData: additionalData)
+      let tag = unsafe buffer.octets + end
+      unsafe OpenSSL.require(
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, CInt(Self.tagByteCount), tag), "EVP_CTRL_AEAD_SET_TAG")
+      let text = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[start..<end])
+      unsafe transform(text)
+      var written: CInt = 0
+      let isAuthentic = unsafe EVP_CipherFinal_ex(context, tag, &written) == 1
+      if !isAuthentic {
+        unsafe text.initializeMemory(as: UInt8.self, repeating: 0)
+        OpenSSL.forgetErrors()
+      }
+      return isAuthentic
+    }
+    guard isAuthentic else { throw .authenticationFailed }
+    buffer.removeLast(Self.tagByteCount)
+  }
+
+  private mutating func begin(sealing: Bool, nonce: Nonce, additionalData: RawSpan) {
+    unsafe withUnsafeTemporaryAllocation(byteCount: Nonce.byteCount, alignment: 8) { bytes in
+      unsafe bytes.storeBytes(of: nonce.high.bigEndian, toByteOffset: 0, as: UInt32.self)
+      unsafe bytes.storeBytes(of: nonce.low.bigEndian, toByteOffset: 4, as: UInt64.self)
+      let start = unsafe bytes.octets
+      unsafe OpenSSL.require(
+        EVP_CipherInit_ex2(context, nil, nil, start, sealing ? 1 : 0, nil), "EVP_CipherInit_ex2")
+    }
+    guard additionalData.byteCount > 0 else { return }
+    unsafe additionalData.withUnsafeBytes { data in
+      var written: CInt = 0
+      unsafe OpenSSL.require(
+        EVP_CipherUpdate(
+          context, nil, &written, data.octets, CInt(data.count)),
+        "EVP_CipherUpdate")
+    }
+  }
+
+  private mutating func transform(_ text: UnsafeMutableRawBufferPointer) {
+    guard text.count > 0 else { return }
+    let start = unsafe text.octets
+    var written: CInt = 0
+    unsafe OpenSSL.require(
+      EVP_CipherUpdate(context, start, &written, start, CInt(text.count)), "EVP_CipherUpdate")
+    precondition(Int(written) == text.count)
+  }
+}
