@@ -1,0 +1,42 @@
+// What Swift's Glibc module leaves out of Linux: epoll, eventfd, signalfd and accept4.
+#pragma once
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// One readiness report. The kernel's own struct is packed and holds a union.
+struct parley_epoll_event {
+  uint32_t events;
+  uint64_t token;
+};
+
+static const uint32_t PARLEY_EPOLL_IN = 0x001;
+static const uint32_t PARLEY_EPOLL_OUT = 0x004;
+static const uint32_t PARLEY_EPOLL_ERR = 0x008;
+static const uint32_t PARLEY_EPOLL_HUP = 0x010;
+static const uint32_t PARLEY_EPOLL_RDHUP = 0x2000;
+
+// An epoll instance, closed on exec; -1 and errno on failure.
+int parley_epoll_create(void);
+// Registers, changes or removes interest in `fd`.
+int parley_epoll_add(int epoll, int fd, uint32_t events, uint64_t token);
+int parley_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token);
+int parley_epoll_remove(int epoll, int fd);
+// Waits for at most `capacity` (<= 256) reports; a negative timeout waits for ever. Returns their number, or -1.
+int parley_epoll_wait(int epoll, struct parley_epoll_event *events, int capacity, int timeout_ms);
+
+// A non-blocking counter to wake a loop with.
+int parley_eventfd(void);
+// Accepts a connection: non-blocking, closed on exec; -1 and errno on failure. `peer` may be null.
+int parley_accept(int listener, void *peer, uint32_t *peer_size);
+// A non-blocking descriptor that reports the signals of `set`.
+int parley_signalfd(const sigset_t *set);
+// Takes one signal number from a descriptor of `parley_signalfd`, or 0 when there is none.
+int parley_signalfd_take(int fd);
+// The user ID of the process at the other end of a Unix socket, or -1.
+int64_t parley_peer_user(int fd);

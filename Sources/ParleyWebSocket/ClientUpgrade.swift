@@ -1,0 +1,52 @@
+internal import ParleyWire
+
+/// The opening handshake of a client (RFC 6455 section 4.1): its request, and what the answer must be.
+public struct ClientUpgrade: Hashable, Sendable {
+  private let key: String
+  private let subprotocols: [String]
+
+  /// The bytes of the request.
+  public let request: [UInt8]
+
+  /// Writes the request.
+  ///
+  /// - Parameters:
+  ///   - url: where to; its scheme does not matter here.
+  ///   - subprotocols: what to offer, in order of preference: tokens.
+  ///   - fields: further fields: a token, and visible ASCII.
+  ///   - nonce: 16 unpredictable bytes.
+  /// - Precondition: the names and values above can be sent.
+  public init(url: WebURL, subprotocols: [String], fields: [(name: String, value: String)] = [], nonce: [UInt8]) {
+    precondition(nonce.count == 16)
+    precondition(subprotocols.allSatisfy { HTTPSyntax.isToken($0) })
+    key = Base64.encode(nonce)
+    self.subprotocols = subprotocols
+    var text = "GET \(url.target) HTTP/1.1\r\nHost: \(url.authority)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    text += "Sec-WebSocket-Key: \(key)\r\nSec-WebSocket-Version: \(OpeningHandshake.version)\r\n"
+    if !subprotocols.isEmpty { text += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ","))\r\n" }
+    for (name, value) in fields {
+      precondition(HTTPSyntax.isToken(name) && HTTPSyntax.isSendableValue(value))
+      text += "\(name): \(value)\r\n"
+    }
+    request = Array((text + "\r\n").utf8)
+  }
+
+  /// Checks the server's answer.
+  ///
+  /// - Returns: the subprotocol that the server chose, one of those offered, or `nil`.
+  /// - Throws: what is wrong with the answer; the connection must then be closed.
+  public func subprotocol(acceptedBy head: HTTPResponseHead) throws(HTTPError) -> String? {
+    guard head.status == 101 else { throw .refused(status: head.status) }
+    guard head.isHTTP11 else { throw .malformedAnswer }
+    let fields = head.fields
+    do throws(HTTPError) { try OpeningHandshake.requireUpgrade(fields) } catch { throw .malformedAnswer }
+    guard fields.values("content-length").isEmpty, fields.values("transfer-encoding").isEmpty else {
+      throw .malformedAnswer
+    }
+    guard try fields.single("sec-websocket-accept") == OpeningHandshake.accept(for: key) else { throw .wrongAccept }
+    guard fields.values("sec-websocket-extensions").isEmpty else { throw .unofferedExtension }
+    guard let chosen = try fields.single("sec-websocket-protocol") else { return nil }
+    guard subprotocols.contains(chosen) else { throw .unofferedSubprotocol }
+    return chosen
+  }
+}
