@@ -41,8 +41,9 @@ public enum HMACSHA256 {
     unsafe digestParameters { parameters in
       unsafe OpenSSL.require(EVP_MAC_init(context, key.octets, key.count, parameters), "EVP_MAC_init")
     }
-    for unsafepart in unsafe parts {
-      unsafe OpenSSL.require(EVP_MAC_update(context, part.octets, part.count), "EVP_MAC_update")
+    for index in unsafe parts.indices {
+      unsafe OpenSSL.require(
+        EVP_MAC_update(context, parts[index].octets, parts[index].count), "EVP_MAC_update")
     }
     var length = 0
     unsafe OpenSSL.require(EVP_MAC_final(context, output.octets, &length, byteCount), "EVP_MAC_final")
