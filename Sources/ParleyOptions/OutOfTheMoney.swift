@@ -10,7 +10,7 @@
 ///
 ///     d1 <= -10            both asymptotic series, subtracted term by term
 ///     σ√T/2 < 0.2          Taylor series in σ√T/2 about h: odd powers only
-///     d1 <= 0              the two Mills ratios
+///     d1 <= 1              the two Mills ratios
 ///     else                 F N(d1) - K N(d2) as it stands
 enum OutOfTheMoney {
   /// Half deviations below this go through the Taylor series.
@@ -31,14 +31,14 @@ enum OutOfTheMoney {
     return forward * NormalDistribution.cumulative(below) + strike * NormalDistribution.cumulative(moneyness.d2)
   }
 
-  /// `R(-d1) - R(-d2)`, which is the price over its own derivative by σ√T; `nil` for `d1 > 0` unless σ√T is small.
+  /// `R(-d1) - R(-d2)`, which is the price over its own derivative by σ√T; `nil` for `d1 > 1` unless σ√T is small.
   static func spread(_ moneyness: Moneyness) -> Double? {
     let half = 0.5 * moneyness.deviation.high
     if moneyness.d1.high <= -NormalDistribution.asymptotic {
       return asymptoticSpread(near: -moneyness.d1.high, far: -moneyness.d2.high, half: half)
     }
     if half < smallHalfDeviation { return taylorSpread(at: moneyness.h.high, half: half) }
-    guard moneyness.d1.high <= 0 else { return nil }
+    guard moneyness.d1.high <= 1 else { return nil }
     return NormalDistribution.millsRatio(-moneyness.d1.high) - NormalDistribution.millsRatio(-moneyness.d2.high)
   }
 
