@@ -1,0 +1,169 @@
+import ParleyWire
+
+/// A decentralized identifier (W3C DID Core 1.0 section 3.1) in the one spelling that Parley accepts.
+///
+/// DIDs are compared byte by byte, so what could be written in two ways is refused: `did` and the method name are
+/// in lower case (DID Core), the host of a did:web too, and a did:web percent-encodes nothing but the colon before its
+/// port. All characters are ASCII, so Swift's `==` on ``string`` is the comparison of bytes.
+public struct DID: Hashable, Sendable, CustomStringConvertible {
+  /// A DID method.
+  public enum Method: Hashable, Sendable {
+    /// did:key: the DID is the key.
+    case key
+    /// did:peer:4 in its short or its long form.
+    case peer4
+    /// did:web: the document is at a URL.
+    case web
+    /// Another one, by its name; nothing here resolves it.
+    case other(String)
+  }
+
+  /// Characters of a DID that a message carries.
+  public static let characterLimit = 255
+  /// Characters of the long form of a did:peer:4, which holds a whole document.
+  public static let longFormCharacterLimit = 12_288
+
+  /// The whole DID.
+  public let string: String
+  /// Its method.
+  public let method: Method
+
+  /// Reads a DID.
+  ///
+  /// - Throws: ``IdentityError/malformedDID(_:)``.
+  public init(parsing text: String) throws(IdentityError) {
+    guard let method = Self.method(of: text) else { throw .malformedDID(IdentityError.cut(text)) }
+    string = text
+    self.method = method
+  }
+
+  /// What comes behind the method's name and its colon.
+  public var methodSpecificID: Substring {
+    string.drop { $0 != ":" }.dropFirst().drop { $0 != ":" }.dropFirst()
+  }
+
+  /// Whether this is the long form of a did:peer:4.
+  public var isLongForm: Bool { method == .peer4 && methodSpecificID.contains(":") }
+
+  /// The form in which messages name this DID: for the long form of a did:peer:4 its short form, else itself.
+  public var shortForm: DID {
+    guard isLongForm, let end = string.lastIndex(of: ":") else { return self }
+    return DID(checked: String(string[..<end]), method)
+  }
+
+  /// The DID as text.
+  public var description: String { string }
+
+  private init(checked string: String, _ method: Method) {
+    self.string = string
+    self.method = method
+  }
+
+  // MARK: Reading
+
+  /// The method of a well-formed DID; `nil` for any other text.
+  private static func method(of text: String) -> Method? {
+    let bytes = Array(text.utf8)
+    guard bytes.count <= longFormCharacterLimit, bytes.starts(with: "did:".utf8) else { return nil }
+    let rest = bytes.dropFirst(4)
+    let name = rest.prefix { isLowerAlphanumeric($0) }
+    let specific = rest.dropFirst(name.count + 1)
+    guard !name.isEmpty, rest.dropFirst(name.count).first == UInt8(ascii: ":"), isSpecificID(specific) else {
+      return nil
+    }
+    let id = String(decoding: specific, as: UTF8.self)
+    let method: Method
+    switch String(decoding: name, as: UTF8.self) {
+    case "peer" where id.hasPrefix("4"):
+      guard DIDPeer4.isWellFormed(id) else { return nil }
+      method = .peer4
+      if id.contains(":") { return method }
+    case "web":
+      guard DIDWeb.isWellFormed(id) else { return nil }
+      method = .web
+    case "key": method = .key
+    case let name: method = .other(name)
+    }
+    return bytes.count <= characterLimit ? method : nil
+  }
+
+  /// `*( *idchar ":" ) 1*idchar`, idchar being a letter, a digit, `.`, `-`, `_` or a percent-encoded byte.
+  private static func isSpecificID(_ bytes: ArraySlice<UInt8>) -> Bool {
+    guard let last = bytes.last, last != UInt8(ascii: ":") else { return false }
+    var hexDigitsDue = 0
+    for byte in bytes {
+      if hexDigitsDue > 0 {
+        guard isHexDigit(byte) else { return false }
+        hexDigitsDue -= 1
+      } else if byte == UInt8(ascii: "%") {
+        hexDigitsDue = 2
+      } else {
+        guard isAlphanumeric(byte) || ".-_:".utf8.contains(byte) else { return false }
+      }
+    }
+    return hexDigitsDue == 0
+  }
+
+  static func isLowerAlphanumeric(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || isDigit(byte)
+  }
+
+  static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    isLowerAlphanumeric(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+  }
+
+  static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+  private static func isHexDigit(_ byte: UInt8) -> Bool {
+    isDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte)
+      || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+  }
+}
+
+/// A DID and a fragment, which together name one verification method or service of a document.
+public struct DIDURL: Hashable, Sendable, CustomStringConvertible {
+  /// Characters of a fragment.
+  public static let fragmentLimit = 255
+
+  /// The DID.
+  public let did: DID
+  /// What follows the `#`.
+  public let fragment: String
+
+  /// Joins a DID and a fragment.
+  ///
+  /// - Throws: ``IdentityError/malformedDIDURL(_:)`` unless the fragment is one to ``fragmentLimit`` letters, digits,
+  ///   `-`, `.`, `_`, `~`, `:`.
+  public init(did: DID, fragment: String) throws(IdentityError) {
+    let isWellFormed = fragment.utf8.allSatisfy { DID.isAlphanumeric($0) || "-._~:".utf8.contains($0) }
+    guard isWellFormed, (1...Self.fragmentLimit).contains(fragment.utf8.count) else {
+      throw .malformedDIDURL(IdentityError.cut("#" + fragment))
+    }
+    self.did = did
+    self.fragment = fragment
+  }
+
+  /// Reads `did:...#fragment`, or `#fragment` alone where a base is given.
+  ///
+  /// - Throws: ``IdentityError/malformedDIDURL(_:)``, also for a URL with a path or a query.
+  public init(parsing text: String, relativeTo base: DID? = nil) throws(IdentityError) {
+    let bytes = Array(text.utf8)
+    guard let mark = bytes.firstIndex(of: UInt8(ascii: "#")) else {
+      throw .malformedDIDURL(IdentityError.cut(text))
+    }
+    let fragment = String(decoding: bytes[(mark + 1)...], as: UTF8.self)
+    if mark == 0, let base {
+      try self.init(did: base, fragment: fragment)
+    } else if let did = try? DID(parsing: String(decoding: bytes[..<mark], as: UTF8.self)) {
+      try self.init(did: did, fragment: fragment)
+    } else {
+      throw .malformedDIDURL(IdentityError.cut(text))
+    }
+  }
+
+  /// `did#fragment`.
+  public var string: String { did.string + "#" + fragment }
+
+  /// The URL as text.
+  public var description: String { string }
+}

@@ -1,0 +1,31 @@
+/// Resolution without a network: for DIDs that are their document, and for documents that somebody brings along.
+public enum LocalResolver {
+  /// The identity of a DID.
+  ///
+  /// - Parameters:
+  ///   - documentBytes: What ``PeerIdentity/documentBytes`` of that identity is. A did:peer:4 in its short form and a
+  ///     did:web need them; a DID that is its document is held against them. Bytes of a did:web are taken as fetched:
+  ///     that they came from the right server is the caller's knowledge.
+  ///   - keyFragment: The Ed25519 key to take, the first one otherwise.
+  /// - Throws: ``IdentityError/documentNeeded(_:)``, ``IdentityError/documentMismatch(_:)``,
+  ///   ``IdentityError/unsupportedMethod(_:)``, and what ``DIDDocument/init(parsing:for:)`` and
+  ///   ``PeerIdentity/init(document:keyFragment:)`` throw.
+  public static func resolve(
+    _ did: DID, documentBytes: [UInt8]? = nil, keyFragment: String? = nil
+  ) throws(IdentityError) -> PeerIdentity {
+    let document: DIDDocument
+    switch did.method {
+    case .key:
+      document = try DIDKey.resolve(did)
+      guard documentBytes == nil || documentBytes == document.bytes else { throw .documentMismatch(did) }
+    case .peer4:
+      document = try DIDPeer4.resolve(did, inputDocument: documentBytes)
+    case .web:
+      guard let documentBytes else { throw .documentNeeded(did) }
+      document = try DIDWeb.document(documentBytes, for: did)
+    case .other(let name):
+      throw .unsupportedMethod(name)
+    }
+    return try PeerIdentity(document: document, keyFragment: keyFragment)
+  }
+}
