@@ -26,7 +26,9 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [
   .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: library)
 }
 
-/// The tests of one room. A room whose tests carry data files keeps them in `Vectors`.
+/// The tests of one room.
+///
+/// A room whose tests carry data files keeps them in `Vectors`.
 func tests(_ room: String, _ more: [Target.Dependency] = [], vectors: Bool = false) -> Target {
   .testTarget(
     name: room + "Tests", dependencies: [.init(stringLiteral: room), "TestSupport"] + more,
@@ -48,8 +50,9 @@ let package = Package(
   targets: [
     // Floor 0: C libraries.
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
-    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
-    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    // Without `pkgConfig`: it would put the system's folder of libraries, with an older OpenSSL, before ours.
+    .systemLibrary(name: "CSodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
     .target(name: "CLinux"),
     .target(name: "CMath"),
 
@@ -101,7 +104,8 @@ let package = Package(
     tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket"]),
     tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"]),
     tests("ParleyNode", ["Parley"]),
-    .testTarget(name: "InteropTests", dependencies: ["TestSupport", "Parley", "parley"], path: "Tests/Interop",
+    .testTarget(
+      name: "InteropTests", dependencies: ["TestSupport", "Parley", "parley"], path: "Tests/Interop",
       exclude: ["python"], swiftSettings: common, linkerSettings: linkOpenSSL),
     .testTarget(name: "TidyTests", swiftSettings: common),
   ],
