@@ -32,8 +32,11 @@ public enum DIDPeer4 {
   /// Names relative to the document (`#key-1`) belong to the short form, methods without a controller are controlled
   /// by it, and `alsoKnownAs` has the long form.
   ///
-  /// - Parameter inputDocument: The bytes that the DID was made from. The short form needs them; beside a long form
-  ///   they must be the ones it carries.
+  /// - Parameters:
+  ///   - did: The DID, in either form.
+  ///   - inputDocument: The bytes that the DID was made from. The short form needs them; beside a long form they must
+  ///     be the ones it carries.
+  /// - Returns: The document as resolved.
   /// - Throws: ``IdentityError/documentNeeded(_:)``, ``IdentityError/documentMismatch(_:)``,
   ///   ``IdentityError/malformedDocument(_:)`` for an input document that has an `id`, and what
   ///   ``DIDDocument/init(parsing:for:)`` throws.
@@ -58,8 +61,10 @@ public enum DIDPeer4 {
   /// The input document of a Parley node: its keys, both for authentication, and where it listens.
   ///
   /// - Parameters:
+  ///   - ed25519: The key that names itself `#key-1`.
   ///   - mldsa65: The post-quantum key, which makes the document's suite 2.
   ///   - endpoint: A `ws://` or `wss://` URL; `nil` for a node that nobody calls.
+  /// - Returns: The document's JSON text.
   /// - Throws: ``IdentityError/malformedEndpoint(_:)``.
   public static func inputDocument(
     ed25519: Ed25519.PublicKey, mldsa65: MLDSA65.PublicKey? = nil, endpoint: String?

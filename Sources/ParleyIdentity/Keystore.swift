@@ -49,7 +49,9 @@ public struct KeystoreRandomness: Sendable {
   public var mldsa65Seed: SecretBytes
   /// The salt of the key derivation, 16 bytes.
   public var salt: [UInt8]
-  /// The nonce of the encryption, 12 bytes. It is used once: every keystore has a salt, hence a key, of its own.
+  /// The nonce of the encryption, 12 bytes.
+  ///
+  /// It is used once: every keystore has a salt, hence a key, of its own.
   public var nonce: [UInt8]
 
   /// Gives the values, for tests that must repeat.
@@ -100,6 +102,9 @@ public struct Keystore: Hashable, Sendable {
   ///   - passphrase: Its bytes as they are; at least one.
   ///   - endpoint: As for ``DIDPeer4/inputDocument(ed25519:mldsa65:endpoint:)``.
   ///   - postQuantum: Whether there is an ML-DSA-65 key, which makes the identity's suite 2.
+  ///   - cost: What opening it will cost.
+  ///   - randomness: Seeds, salt and nonce.
+  /// - Returns: The keystore; ``encoded`` is its file.
   /// - Throws: ``IdentityError/emptyPassphrase``, ``IdentityError/malformedEndpoint(_:)``, or
   ///   ``IdentityError/unacceptableCost`` where the machine has not the memory.
   public static func create(

@@ -3,10 +3,12 @@ public enum LocalResolver {
   /// The identity of a DID.
   ///
   /// - Parameters:
+  ///   - did: The DID, in either form.
   ///   - documentBytes: What ``PeerIdentity/documentBytes`` of that identity is. A did:peer:4 in its short form and a
   ///     did:web need them; a DID that is its document is held against them. Bytes of a did:web are taken as fetched:
   ///     that they came from the right server is the caller's knowledge.
   ///   - keyFragment: The Ed25519 key to take, the first one otherwise.
+  /// - Returns: The identity, under the DID's short form.
   /// - Throws: ``IdentityError/documentNeeded(_:)``, ``IdentityError/documentMismatch(_:)``,
   ///   ``IdentityError/unsupportedMethod(_:)``, and what ``DIDDocument/init(parsing:for:)`` and
   ///   ``PeerIdentity/init(document:keyFragment:)`` throw.

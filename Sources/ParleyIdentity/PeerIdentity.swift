@@ -59,8 +59,12 @@ public struct PeerIdentity: Sendable {
 
   /// Whether every signature of this identity's suite is there and valid for `message`.
   ///
-  /// - Parameter context: The context string of the ML-DSA signature (FIPS 204 section 5.2), at most 255 bytes; the
-  ///   Ed25519 signature has none.
+  /// - Parameters:
+  ///   - signature: What is said to be this identity's.
+  ///   - message: What it is said to sign.
+  ///   - context: The context string of the ML-DSA signature (FIPS 204 section 5.2), at most 255 bytes; the Ed25519
+  ///     signature has none.
+  /// - Returns: Whether it does.
   public func isValid(_ signature: IdentitySignature, for message: [UInt8], context: String) -> Bool {
     guard signature.suite == suite, ed25519.isValid(signature: signature.ed25519, for: message) else { return false }
     guard let mldsa65 else { return true }
@@ -93,8 +97,9 @@ public struct PeerIdentity: Sendable {
     }
   }
 
-  /// The first ML-DSA-65 key for authentication. One that cannot be used is an error: passing over it would let
-  /// somebody strip the post-quantum signature.
+  /// The first ML-DSA-65 key for authentication.
+  ///
+  /// One that cannot be used is an error: passing over it would let somebody strip the post-quantum signature.
   private static func postQuantumKey(_ document: DIDDocument) throws(IdentityError) -> MLDSA65.PublicKey? {
     for method in document.authentication {
       guard case .mldsa65(let raw) = method.publicKey else { continue }

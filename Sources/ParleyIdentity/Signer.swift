@@ -7,7 +7,10 @@ public protocol Signer: Sendable {
 
   /// Signs `message` with every key of the identity's suite.
   ///
-  /// - Parameter context: As for ``PeerIdentity/isValid(_:for:context:)``.
+  /// - Parameters:
+  ///   - message: Any bytes.
+  ///   - context: As for ``PeerIdentity/isValid(_:for:context:)``.
+  /// - Returns: The signatures of that suite.
   func sign(_ message: [UInt8], context: String) -> IdentitySignature
 }
 
