@@ -1,0 +1,126 @@
+public import ParleyJournal
+internal import ParleyWire
+internal import Synchronization
+
+/// Reads a journal, also while a node writes it.
+///
+/// Reads never wait for a commit; they see what was committed when they began. All calls may come from any thread.
+public final class JournalReader: Sendable {
+  private let tables: Mutex<JournalTables>
+
+  /// Opens a journal to read it.
+  ///
+  /// - Throws: ``StoreError/missing(path:)``, ``StoreError/notAJournal(path:)``,
+  ///   ``StoreError/schemaTooNew(path:found:supported:)``, or what SQLite says.
+  public convenience init(path: String) throws(StoreError) {
+    guard JournalFile.exists(path) else { throw .missing(path: path) }
+    try self.init(existing: path)
+  }
+
+  init(existing path: String) throws(StoreError) {
+    let database = try SQLiteDatabase(path: path, mode: .readOnly)
+    database.setBusyTimeout(milliseconds: 2_000)
+    guard try JournalSchema.check(database) == JournalSchema.version else { throw .notAJournal(path: path) }
+    tables = Mutex(try JournalTables(database))
+  }
+
+  private func read<Result: Sendable>(
+    _ body: @Sendable (JournalTables) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    try tables.withLock { (tables) throws(StoreError) in
+      try tables.database.snapshot { () throws(StoreError) in try body(tables) }
+    }
+  }
+
+  /// Where the journal stands.
+  public func head() throws(StoreError) -> JournalHead {
+    try read { tables throws(StoreError) in try tables.journalHead() }
+  }
+
+  /// One entry, or `nil` if the journal has not come so far.
+  public func entry(_ sequence: UInt64) throws(StoreError) -> Entry? {
+    guard sequence < .max else { return nil }
+    return try read { tables throws(StoreError) in try tables.entry(sequence) }
+  }
+
+  /// Entries in ascending order.
+  ///
+  /// - Parameter limit: The most to return.
+  public func entries(matching query: EntryQuery, limit: Int = 1_000) throws(StoreError) -> [Entry] {
+    precondition(limit >= 0)
+    return try read { tables throws(StoreError) in try tables.entries(matching: query, limit: limit) }
+  }
+
+  /// Hands entries to `body` one by one in ascending order, with only a page of them in memory.
+  ///
+  /// Nothing is locked while `body` runs; entries committed meanwhile come too.
+  public func forEachEntry(
+    matching query: EntryQuery = EntryQuery(), _ body: (Entry) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    var query = query
+    while true {
+      let page = try entries(matching: query, limit: Self.pageSize)
+      for entry in page { try body(entry) }
+      guard page.count == Self.pageSize, let last = page.last else { return }
+      query.range = min(last.sequence + 1, query.range.upperBound)..<query.range.upperBound
+    }
+  }
+
+  private static let pageSize = 256
+
+  /// The root over the first `size` entries.
+  ///
+  /// - Precondition: The journal has as many.
+  public func root(size: UInt64) throws(StoreError) -> Digest {
+    try read { tables throws(StoreError) in try tables.tree(size: size).root }
+  }
+
+  /// Proves that an entry is among the first `size`; reads O(log n) hashes.
+  ///
+  /// - Precondition: `sequence < size`, and the journal has as many.
+  public func inclusionProof(of sequence: UInt64, size: UInt64) throws(StoreError) -> [Digest] {
+    try read { tables throws(StoreError) in
+      try MerkleTree.inclusionProof(index: sequence, size: size) { node throws(StoreError) in
+        try tables.hash(of: node)
+      }
+    }
+  }
+
+  /// Proves that the journal of `oldSize` entries is the beginning of that of `newSize`; reads O(log n) hashes.
+  ///
+  /// - Precondition: `oldSize <= newSize`, and the journal has as many.
+  public func consistencyProof(from oldSize: UInt64, to newSize: UInt64) throws(StoreError) -> [Digest] {
+    try read { tables throws(StoreError) in
+      try MerkleTree.consistencyProof(from: oldSize, to: newSize) { node throws(StoreError) in
+        try tables.hash(of: node)
+      }
+    }
+  }
+
+  /// A document that was stored.
+  ///
+  /// - Parameter hash: As statements name it.
+  public func document(did: String, hash: Digest) throws(StoreError) -> StoredDocument? {
+    try read { tables throws(StoreError) in try tables.document(did: did, hash: hash) }
+  }
+
+  /// A peer that was let in, or `nil`.
+  public func knownPeer(did: String) throws(StoreError) -> KnownPeer? {
+    try read { tables throws(StoreError) in try tables.knownPeers(did: did).first }
+  }
+
+  /// All peers that were let in, by DID.
+  public func knownPeers() throws(StoreError) -> [KnownPeer] {
+    try read { tables throws(StoreError) in try tables.knownPeers(did: nil) }
+  }
+
+  /// Checks the whole journal: the file's structure, every entry, the chain, every tree node, the recorded end and
+  /// every document. Takes time in proportion to the journal.
+  ///
+  /// - Returns: Where the journal stands.
+  /// - Throws: ``StoreError/corrupt(_:)`` with the first thing that does not fit.
+  @discardableResult
+  public func verify() throws(StoreError) -> JournalHead {
+    try read { tables throws(StoreError) in try tables.verify() }
+  }
+}

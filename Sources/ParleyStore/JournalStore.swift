@@ -1,0 +1,216 @@
+internal import ParleyCrypto
+public import ParleyJournal
+internal import ParleyWire
+internal import Synchronization
+
+/// A node's journal in a SQLite database, and what the node knows about its peers.
+///
+/// What ``append(_:documents:)`` has returned survives a kill and a loss of power. One process at a time keeps a
+/// journal; others may read it. All calls may come from any thread; writes wait for each other.
+public final class JournalStore: Sendable {
+  /// Entries whose hashes are checked when a journal is opened.
+  public static let checkedEntriesOnOpen: UInt64 = 256
+
+  /// Reads the same journal; never waits for a commit.
+  public let reader: JournalReader
+
+  private let writer: Mutex<Writer>
+
+  /// Opens a journal, or makes a new one where there is none, and checks its end.
+  ///
+  /// - Parameter path: The database file; SQLite and the lock put files of the same name and an ending beside it.
+  /// - Throws: ``StoreError/inUse(path:)`` when another node has it, ``StoreError/corrupt(_:)`` when its end is not
+  ///   what was written, or another ``StoreError``. The journal is then as it was.
+  public init(path: String) throws(StoreError) {
+    let opened = try Writer(path: path)
+    reader = try JournalReader(existing: path)
+    writer = Mutex(opened)
+  }
+
+  /// Appends entries, and stores documents, in one transaction that is durable when this returns.
+  ///
+  /// - Parameters:
+  ///   - drafts: In order; a time earlier than that of the entry before is raised to it.
+  ///   - documents: Those that are stored already are left as they are.
+  /// - Returns: The entries in their places.
+  /// - Throws: Any ``StoreError``. Nothing was appended, or after a failure of the disk itself it is unknown: the
+  ///   store then answers ``StoreError/stopped`` to everything until it is opened anew, which finds out.
+  public func append(
+    _ drafts: [EntryDraft], documents: [StoredDocument] = []
+  ) throws(StoreError) -> [Entry] {
+    try writer.withLock { writer throws(StoreError) in try writer.append(drafts, documents: documents) }
+  }
+
+  /// Where the journal stands after the last commit.
+  public var head: JournalHead { writer.withLock { $0.head } }
+
+  /// Lets a peer in, or pins a peer to another document. Durable when this returns.
+  ///
+  /// - Throws: Any ``StoreError``, as ``append(_:documents:)`` does.
+  public func approve(_ peer: KnownPeer) throws(StoreError) {
+    try writer.withLock { writer throws(StoreError) in try writer.approve(peer) }
+  }
+
+  /// Takes a peer's permission away; its entries and documents stay. Durable when this returns.
+  ///
+  /// - Returns: Whether it had one.
+  /// - Throws: Any ``StoreError``, as ``append(_:documents:)`` does.
+  @discardableResult
+  public func revoke(did: String) throws(StoreError) -> Bool {
+    try writer.withLock { writer throws(StoreError) in try writer.revoke(did: did) }
+  }
+}
+
+extension JournalStore {
+  /// The one connection that writes.
+  final class Writer {
+    private let lock: JournalLock
+    private let tables: JournalTables
+    private let insertEntry: SQLiteStatement
+    private let insertNode: SQLiteStatement
+    private let insertPeer: SQLiteStatement
+    private let insertDocument: SQLiteStatement
+    private let updateHead: SQLiteStatement
+    // By bytes: two texts that Swift calls equal can be two DIDs.
+    private var peerIDs: [[UInt8]: Int64] = [:]
+    private var isStopped = false
+    private(set) var head: JournalHead
+
+    init(path: String) throws(StoreError) {
+      lock = try JournalLock(journal: path)
+      try JournalFile.create(path)
+      let database = try SQLiteDatabase(path: path, mode: .readWrite)
+      database.setBusyTimeout(milliseconds: 2_000)
+      // Before anything is changed: it might be somebody else's database.
+      _ = try JournalSchema.check(database)
+      try database.execute(
+        """
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = FULL;
+        PRAGMA foreign_keys = ON;
+        PRAGMA cell_size_check = ON;
+        PRAGMA trusted_schema = OFF;
+        """)
+      let mode = try database.text("PRAGMA journal_mode")
+      guard mode == "wal", try database.integer("PRAGMA synchronous") == 2 else {
+        throw .failed(operation: "use a write-ahead log", code: 0, message: "the file system allows only \(mode)")
+      }
+      try JournalSchema.migrate(database)
+      tables = try JournalTables(database)
+      insertEntry = try database.prepare(
+        """
+        INSERT INTO entry (sequence, time, kind, peer, "group", previous, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        """)
+      insertNode = try database.prepare("INSERT INTO node (position, hash) VALUES (?1, ?2)")
+      insertPeer = try database.prepare("INSERT INTO peer (did) VALUES (?1) RETURNING id")
+      insertDocument = try database.prepare(
+        """
+        INSERT INTO document (did, hash, bytes, sha256, first_seen) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT DO NOTHING
+        """)
+      updateHead = try database.prepare(
+        """
+        INSERT INTO head (id, size, root, time) VALUES (0, ?1, ?2, ?3)
+        ON CONFLICT DO UPDATE SET size = excluded.size, root = excluded.root, time = excluded.time
+        """)
+      head = try tables.verifyEnd(entries: JournalStore.checkedEntriesOnOpen)
+      try checkRecord()
+      try lock.record(JournalLock.Record(size: head.size, root: head.root))
+    }
+
+    /// Compares the journal with what the lock file says it was.
+    private func checkRecord() throws(StoreError) {
+      guard let recorded = try lock.recorded() else { return }
+      guard recorded.size <= head.size else {
+        throw .corrupt(.lostEnd(recorded: recorded.size, found: head.size))
+      }
+      guard try tables.tree(size: recorded.size).root == recorded.root else {
+        throw .corrupt(.otherHistory(size: recorded.size))
+      }
+    }
+
+    func append(_ drafts: [EntryDraft], documents: [StoredDocument]) throws(StoreError) -> [Entry] {
+      guard !isStopped else { throw .stopped }
+      guard !drafts.isEmpty || !documents.isEmpty else { return [] }
+      var head = self.head
+      let entries = try write { () throws(StoreError) -> [Entry] in
+        for document in documents { try insert(document) }
+        var entries = [Entry]()
+        for draft in drafts {
+          let entry = try head.append(draft) { node, hash throws(StoreError) in
+            try insertNode.run(.integer(Int64(node.position)), .blob(hash.bytes))
+          }
+          try insert(entry)
+          entries.append(entry)
+        }
+        if !drafts.isEmpty {
+          try updateHead.run(.integer(Int64(head.size)), .blob(head.root.bytes), .integer(head.lastTime.rawValue))
+        }
+        return entries
+      }
+      self.head = head
+      do throws(StoreError) {
+        try lock.record(JournalLock.Record(size: head.size, root: head.root))
+      } catch {
+        // This commit stands; but without the record the next one could be lost unnoticed.
+        isStopped = true
+      }
+      return entries
+    }
+
+    func approve(_ peer: KnownPeer) throws(StoreError) {
+      try write { () throws(StoreError) in
+        try insert(peer.document)
+        try tables.database.prepare(
+          """
+          INSERT INTO known_peer (did, key_fragment, document_hash, approval, first_seen) VALUES (?1, ?2, ?3, ?4, ?5)
+          ON CONFLICT DO UPDATE SET key_fragment = excluded.key_fragment, document_hash = excluded.document_hash,
+            approval = excluded.approval
+          """
+        ).run(
+          .text(peer.did), .text(peer.keyFragment), .blob(peer.document.hash.bytes), .text(peer.approval.rawValue),
+          .integer(peer.firstSeen.rawValue))
+      }
+    }
+
+    func revoke(did: String) throws(StoreError) -> Bool {
+      try write { () throws(StoreError) in
+        try tables.database.prepare("DELETE FROM known_peer WHERE did = ?1").run(.text(did))
+        return tables.database.changes > 0
+      }
+    }
+
+    private func write<Result>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+      guard !isStopped else { throw .stopped }
+      do throws(StoreError) {
+        return try tables.database.transaction(body)
+      } catch {
+        isStopped = true
+        throw error
+      }
+    }
+
+    private func insert(_ entry: Entry) throws(StoreError) {
+      try insertEntry.run(
+        .integer(Int64(entry.sequence)), .integer(entry.time.rawValue), .integer(Int64(entry.kind)),
+        .integer(try peerID(entry.peer)), .blob(entry.group), .blob(entry.previous.bytes), .blob(entry.body))
+    }
+
+    private func insert(_ document: StoredDocument) throws(StoreError) {
+      try insertDocument.run(
+        .text(document.did), .blob(document.hash.bytes), .blob(document.bytes), .blob(SHA256.hash(document.bytes)),
+        .integer(document.firstSeen.rawValue))
+    }
+
+    private func peerID(_ did: String) throws(StoreError) -> Int64 {
+      let key = Array(did.utf8)
+      if let id = peerIDs[key] { return id }
+      var id = try tables.peerID(did)
+      if id == nil { id = try insertPeer.first(.text(did)) { row throws(StoreError) in try row.integer(0) } }
+      guard let id else { throw .corrupt(.file("an inserted row has no number")) }
+      if peerIDs.count >= 4_096 { peerIDs.removeAll() }
+      peerIDs[key] = id
+      return id
+    }
+  }
+}

@@ -1,0 +1,109 @@
+internal import ParleyCrypto
+internal import ParleyJournal
+import ParleyWire
+
+extension JournalTables {
+  /// Checks the last entries: enough to find what a crash or a torn file leaves, in constant time.
+  func verifyEnd(entries count: UInt64) throws(StoreError) -> JournalHead {
+    let stored = try head()
+    let size = stored?.size ?? 0
+    return try verifyEntries(from: size - min(count, size))
+  }
+
+  /// Checks everything.
+  func verify() throws(StoreError) -> JournalHead {
+    let check = try database.prepare("PRAGMA integrity_check(1)")
+    let structure = try check.first { row throws(StoreError) in try row.text(0) }
+    guard structure == "ok" else { throw .corrupt(.file(structure ?? "no answer from SQLite")) }
+    if let broken = try database.prepare("PRAGMA foreign_key_check").first(body: { row throws(StoreError) in
+      try row.text(0)
+    }) {
+      throw .corrupt(.file("a row of \(broken) refers to one that is missing"))
+    }
+    let head = try verifyEntries(from: 0)
+    try verifyDocuments()
+    _ = try knownPeers(did: nil)
+    return head
+  }
+
+  /// Checks the entries from `start` on, and that the stored tree and end are theirs.
+  private func verifyEntries(from start: UInt64) throws(StoreError) -> JournalHead {
+    let stored = try head()
+    let size = stored?.size ?? 0
+    var head = JournalHead()
+    if start > 0 {
+      guard let before = try entry(start - 1) else { throw .corrupt(.missingEntry(sequence: start - 1)) }
+      let hash = try hash(of: MerkleTree.Node(level: 0, index: start - 1))
+      head = JournalHead(tree: try tree(size: start), lastHash: hash, lastTime: before.time)
+    }
+    while true {
+      let page = try entries(matching: EntryQuery(range: head.size..<UInt64.max), limit: 256)
+      guard !page.isEmpty else { break }
+      for entry in page { try verify(entry, after: &head) }
+    }
+    guard head.size == size else {
+      throw .corrupt(head.size < size ? .missingEntry(sequence: head.size) : .head(size: size))
+    }
+    if let stored {
+      guard stored.root == head.root, stored.time == head.lastTime else { throw .corrupt(.head(size: size)) }
+    }
+    try verifyNodeCount(size: size)
+    return head
+  }
+
+  private func verify(_ entry: Entry, after head: inout JournalHead) throws(StoreError) {
+    var completed = [(MerkleTree.Node, Digest)]()
+    do throws(JournalError) {
+      try head.check(entry) { node, hash in completed.append((node, hash)) }
+    } catch {
+      throw StoreError(error, at: entry.sequence)
+    }
+    for (node, expected) in completed where try hash(of: node) != expected {
+      // A wrong leaf means that either the entry or its hash was changed; which, nobody can tell.
+      throw .corrupt(
+        node.level == 0 ? .entry(sequence: entry.sequence) : .node(sequence: entry.sequence, level: node.level))
+    }
+  }
+
+  private func verifyNodeCount(size: UInt64) throws(StoreError) {
+    let last = try database.prepare("SELECT position FROM node ORDER BY position DESC LIMIT 1").first {
+      row throws(StoreError) in try row.unsigned(0)
+    }
+    let expected = MerkleTree.nodeCount(size: size)
+    if let last, last >= expected { throw .corrupt(.surplusNode(position: last)) }
+    // Negative positions, which no lookup reaches.
+    let first = try database.prepare("SELECT position FROM node ORDER BY position LIMIT 1").first {
+      row throws(StoreError) in try row.integer(0)
+    }
+    if let first, first != 0 { throw .corrupt(.file("a tree node at position \(first)")) }
+  }
+
+  private func verifyDocuments() throws(StoreError) {
+    try database.prepare("SELECT did, bytes, sha256 FROM document").forEach { row throws(StoreError) in
+      guard SHA256.hash(try row.blob(1)) == (try row.blob(2)) else {
+        throw .corrupt(.document(did: try row.text(0)))
+      }
+    }
+  }
+
+  /// The peer with this DID, or all.
+  func knownPeers(did: String?) throws(StoreError) -> [KnownPeer] {
+    var peers = [KnownPeer]()
+    let query = try database.prepare(
+      """
+      SELECT did, key_fragment, document_hash, approval, first_seen FROM known_peer
+      WHERE ?1 IS NULL OR did = ?1 ORDER BY did
+      """)
+    try query.forEach(did.map(SQLiteStatement.Value.text) ?? .null) { row throws(StoreError) in
+      let did = try row.text(0)
+      guard let hash = Digest(try row.blob(2)), let document = try document(did: did, hash: hash),
+        let approval = KnownPeer.Approval(rawValue: try row.text(3))
+      else { throw .corrupt(.document(did: did)) }
+      peers.append(
+        KnownPeer(
+          document: document, keyFragment: try row.text(1), approval: approval,
+          firstSeen: UnixNanoseconds(try row.integer(4))))
+    }
+    return peers
+  }
+}
