@@ -22,8 +22,12 @@ let openSSL = Context.packageDirectory + "/.deps/openssl/lib"
 let linkOpenSSL: [LinkerSetting] = [.unsafeFlags(["-L", openSSL, "-Xlinker", "-rpath", "-Xlinker", openSSL])]
 
 /// A library target of the house, under the strict settings.
+///
+/// Rounding a `Double` calls the C library's maths, which nothing links where neither Glibc nor Foundation is imported.
 func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
-  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: library)
+  .target(
+    name: name, dependencies: dependencies, resources: resources, swiftSettings: library,
+    linkerSettings: [.linkedLibrary("m")])
 }
 
 /// The tests of one room.
