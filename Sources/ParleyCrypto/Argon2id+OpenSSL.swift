@@ -42,12 +42,12 @@ public enum Argon2id {
               unsafe withUnsafeMutablePointer(to: &parallel) { parallel in
                 let parameters = unsafe [
                   OSSL_PARAM_construct_octet_string(
-                    OSSL_KDF_PARAM_PASSWORD, UnsafeMutableRawPointer(mutating: passphrase.baseAddress),
+                    OpenSSL.ParameterName.password.pointer, UnsafeMutableRawPointer(mutating: passphrase.baseAddress),
                     passphrase.count),
-                  OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt.baseAddress, salt.count),
-                  OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_MEMCOST, memory),
-                  OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ITER, passes),
-                  OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_LANES, parallel),
+                  OSSL_PARAM_construct_octet_string(OpenSSL.ParameterName.salt.pointer, salt.baseAddress, salt.count),
+                  OSSL_PARAM_construct_uint32(OpenSSL.ParameterName.memory.pointer, memory),
+                  OSSL_PARAM_construct_uint32(OpenSSL.ParameterName.iterations.pointer, passes),
+                  OSSL_PARAM_construct_uint32(OpenSSL.ParameterName.lanes.pointer, parallel),
                   OSSL_PARAM_construct_end(),
                 ]
                 unsafe derived = EVP_KDF_derive(

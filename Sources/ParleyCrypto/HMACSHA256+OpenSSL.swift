@@ -53,7 +53,8 @@ public enum HMACSHA256 {
     var name: [CChar] = [0x53, 0x48, 0x41, 0x32, 0x35, 0x36, 0]  // "SHA256"
     unsafe name.withUnsafeMutableBufferPointer { name in
       let parameters = unsafe [
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0), OSSL_PARAM_construct_end(),
+        OSSL_PARAM_construct_utf8_string(OpenSSL.ParameterName.macDigest.pointer, name.baseAddress, 0),
+        OSSL_PARAM_construct_end(),
       ]
       unsafe parameters.withUnsafeBufferPointer { unsafe body($0.baseAddress.unsafelyUnwrapped) }
     }

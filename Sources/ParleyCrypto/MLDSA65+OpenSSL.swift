@@ -40,7 +40,7 @@ public enum MLDSA65 {
     public init(seed: SecretBytes) {
       precondition(seed.count == MLDSA65.seedByteCount)
       self.seed = seed
-      key = Key(algorithm: "ML-DSA-65", parameter: OSSL_PKEY_PARAM_ML_DSA_SEED, seed: seed)
+      key = Key(algorithm: "ML-DSA-65", parameter: .mldsaSeed, seed: seed)
       publicKey = PublicKey(derived: key.publicKeyBytes(count: MLDSA65.publicKeyByteCount))
     }
 
@@ -125,10 +125,11 @@ public enum MLDSA65 {
     unsafe bytes.withUnsafeMutableBytes { bytes in
       unsafe withUnsafeMutablePointer(to: &deterministic) { deterministic in
         var parameters = unsafe [
-          OSSL_PARAM_construct_octet_string(OSSL_SIGNATURE_PARAM_CONTEXT_STRING, bytes.baseAddress, context.count)
+          OSSL_PARAM_construct_octet_string(
+            OpenSSL.ParameterName.contextString.pointer, bytes.baseAddress, context.count)
         ]
         if randomness != nil {
-          unsafe parameters.append(OSSL_PARAM_construct_int(OSSL_SIGNATURE_PARAM_DETERMINISTIC, deterministic))
+          unsafe parameters.append(OSSL_PARAM_construct_int(OpenSSL.ParameterName.deterministic.pointer, deterministic))
         }
         unsafe parameters.append(OSSL_PARAM_construct_end())
         unsafe parameters.withUnsafeBufferPointer { unsafe body($0.baseAddress.unsafelyUnwrapped) }

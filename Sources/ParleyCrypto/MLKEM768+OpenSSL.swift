@@ -30,7 +30,7 @@ public enum MLKEM768 {
     /// - Precondition: `seed` has ``MLKEM768/seedByteCount`` bytes.
     public init(seed: SecretBytes) {
       precondition(seed.count == MLKEM768.seedByteCount)
-      key = Key(algorithm: "ML-KEM-768", parameter: OSSL_PKEY_PARAM_ML_KEM_SEED, seed: seed)
+      key = Key(algorithm: "ML-KEM-768", parameter: .mlkemSeed, seed: seed)
       encapsulationKey = key.publicKeyBytes(count: MLKEM768.encapsulationKeyByteCount)
     }
 
@@ -86,7 +86,8 @@ public enum MLKEM768 {
     unsafe randomness.withUnsafeBytes { randomness in
       let parameters = unsafe [
         OSSL_PARAM_construct_octet_string(
-          OSSL_KEM_PARAM_IKME, UnsafeMutableRawPointer(mutating: randomness.baseAddress), randomness.count),
+          OpenSSL.ParameterName.encapsulationRandomness.pointer,
+          UnsafeMutableRawPointer(mutating: randomness.baseAddress), randomness.count),
         OSSL_PARAM_construct_end(),
       ]
       unsafe OpenSSL.require(EVP_PKEY_encapsulate_init(context, parameters), "EVP_PKEY_encapsulate_init")

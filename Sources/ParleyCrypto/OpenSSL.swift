@@ -24,6 +24,34 @@ enum OpenSSL {
     }
   }
 
+  /// The name of a parameter.
+  ///
+  /// An `OSSL_PARAM` keeps the address of its name, so a Swift string will not do; these
+  /// live until the process ends.
+  @safe
+  struct ParameterName: @unchecked Sendable {
+    let pointer: UnsafePointer<CChar>
+
+    init(_ name: String) {
+      let text = Array(name.utf8CString)
+      let copy = UnsafeMutablePointer<CChar>.allocate(capacity: text.count)
+      unsafe copy.initialize(from: text, count: text.count)
+      unsafe pointer = UnsafePointer(copy)
+    }
+
+    static let macDigest = ParameterName(OSSL_MAC_PARAM_DIGEST)
+    static let mlkemSeed = ParameterName(OSSL_PKEY_PARAM_ML_KEM_SEED)
+    static let mldsaSeed = ParameterName(OSSL_PKEY_PARAM_ML_DSA_SEED)
+    static let encapsulationRandomness = ParameterName(OSSL_KEM_PARAM_IKME)
+    static let contextString = ParameterName(OSSL_SIGNATURE_PARAM_CONTEXT_STRING)
+    static let deterministic = ParameterName(OSSL_SIGNATURE_PARAM_DETERMINISTIC)
+    static let password = ParameterName(OSSL_KDF_PARAM_PASSWORD)
+    static let salt = ParameterName(OSSL_KDF_PARAM_SALT)
+    static let memory = ParameterName(OSSL_KDF_PARAM_ARGON2_MEMCOST)
+    static let iterations = ParameterName(OSSL_KDF_PARAM_ITER)
+    static let lanes = ParameterName(OSSL_KDF_PARAM_ARGON2_LANES)
+  }
+
   /// Ends the process when a call fails that fails only for lack of memory or by a fault of this program.
   @inline(__always)
   static func require(_ result: CInt, _ call: StaticString) {
@@ -58,8 +86,8 @@ final class Key: @unchecked Sendable {
     unsafe self.init(owning: key)
   }
 
-  /// Makes a key pair from what the algorithm calls its seed (`parameter`), or a fresh one.
-  convenience init(algorithm: String, parameter: String, seed: SecretBytes) {
+  /// Makes the key pair of a seed, which the algorithm takes under the name `parameter`.
+  convenience init(algorithm: String, parameter: OpenSSL.ParameterName, seed: SecretBytes) {
     guard let context = unsafe EVP_PKEY_CTX_new_from_name(nil, algorithm, nil) else {
       preconditionFailure("OpenSSL has no \(algorithm): version 3.5 or later is needed")
     }
@@ -67,14 +95,13 @@ final class Key: @unchecked Sendable {
     unsafe OpenSSL.require(EVP_PKEY_keygen_init(context), "EVP_PKEY_keygen_init")
     var key: OpaquePointer?
     unsafe seed.withUnsafeBytes { seed in
-      unsafe parameter.withCString { name in
-        let parameters = unsafe [
-          OSSL_PARAM_construct_octet_string(name, UnsafeMutableRawPointer(mutating: seed.baseAddress), seed.count),
-          OSSL_PARAM_construct_end(),
-        ]
-        unsafe OpenSSL.require(EVP_PKEY_CTX_set_params(context, parameters), "EVP_PKEY_CTX_set_params")
-        unsafe OpenSSL.require(EVP_PKEY_generate(context, &key), "EVP_PKEY_generate")
-      }
+      let parameters = unsafe [
+        OSSL_PARAM_construct_octet_string(
+          parameter.pointer, UnsafeMutableRawPointer(mutating: seed.baseAddress), seed.count),
+        OSSL_PARAM_construct_end(),
+      ]
+      unsafe OpenSSL.require(EVP_PKEY_CTX_set_params(context, parameters), "EVP_PKEY_CTX_set_params")
+      unsafe OpenSSL.require(EVP_PKEY_generate(context, &key), "EVP_PKEY_generate")
     }
     guard let key = unsafe key else { preconditionFailure("EVP_PKEY_generate gave no key") }
     unsafe self.init(owning: key)
