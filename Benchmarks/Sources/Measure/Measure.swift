@@ -17,6 +17,7 @@ public struct Measurement: Sendable {
 ///   - rounds: How many rounds the median is taken of; odd.
 ///   - roundTime: How long a round lasts at least.
 ///   - body: The call. What it returns is kept alive, so that the optimiser cannot drop it.
+/// - Returns: The time of one call.
 public func measure<T>(
   _ name: String, rounds: Int = 7, roundTime: Duration = .milliseconds(60), _ body: () throws -> T
 ) rethrows -> Measurement {
@@ -41,7 +42,8 @@ public func report(_ title: String, against limit: Measurement, _ measured: [Mea
   print("\n\(title)")
   for row in [limit] + measured {
     let ratio = row.nanoseconds / limit.nanoseconds
-    print("  \(pad(row.name, 44)) \(pad(time(row.nanoseconds), 11, right: true))  \(pad(twoDigits(ratio), 7, right: true)) x")
+    let columns = [pad(row.name, 44), pad(time(row.nanoseconds), 12, right: true), pad(twoDigits(ratio), 8, right: true)]
+    print("  " + columns.joined() + " x")
   }
 }
 
