@@ -61,14 +61,30 @@ public struct ExactDecimal: Hashable, Sendable {
   ///
   /// - Throws: `MarketError.overflow` when it needs more than 64 bits or 18 decimals.
   public func times(_ other: Self) throws(MarketError) -> Self {
-    var product = Int128(mantissa) * Int128(other.mantissa)
-    var scale = scale + other.scale
-    while scale > 0, product.isMultiple(of: 10) {
-      product /= 10
+    try Self(reducing: Int128(mantissa) * Int128(other.mantissa), scale: scale + other.scale)
+  }
+
+  /// Drops zeros at the end until the number fits.
+  private init(reducing mantissa: Int128, scale: UInt8) throws(MarketError) {
+    var (mantissa, scale) = (mantissa, scale)
+    while scale > 0, mantissa.isMultiple(of: 10) {
+      mantissa /= 10
       scale -= 1
     }
-    guard let mantissa = Int64(exactly: product), scale <= Self.scaleLimit else { throw .overflow }
-    return Self(mantissa, scale: scale)
+    guard let mantissa = Int64(exactly: mantissa), scale <= Self.scaleLimit else { throw .overflow }
+    self.init(mantissa, scale: scale)
+  }
+
+  /// The sum.
+  ///
+  /// - Throws: `MarketError.overflow` when it does not fit 64 bits.
+  public func plus(_ other: Self) throws(MarketError) -> Self {
+    let scale = max(scale, other.scale)
+    // Each term has at most 63 + 60 bits.
+    let sum =
+      Int128(mantissa) * Int128(Self.powerOfTen(scale - self.scale).integer)
+      + Int128(other.mantissa) * Int128(Self.powerOfTen(scale - other.scale).integer)
+    return try Self(reducing: sum, scale: scale)
   }
 
   /// How often `step` goes into the number.
