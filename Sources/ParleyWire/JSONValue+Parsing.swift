@@ -55,11 +55,12 @@ private struct JSONParser: ~Copyable, ~Escapable {
   private mutating func array() throws(JSONError) -> JSONValue {
     try descend()
     var elements: [JSONValue] = []
-    if takeIfNext(UInt8(ascii: "]")) { return .array(elements) }
-    while true {
-      elements.append(try value())
-      if takeIfNext(UInt8(ascii: "]")) { break }
-      try expect(UInt8(ascii: ","))
+    if !takeIfNext(UInt8(ascii: "]")) {
+      while true {
+        elements.append(try value())
+        if takeIfNext(UInt8(ascii: "]")) { break }
+        try expect(UInt8(ascii: ","))
+      }
     }
     depth -= 1
     return .array(elements)

@@ -1,0 +1,9 @@
+extension Array where Element == UInt8 {
+  /// The bytes, borrowed.
+  ///
+  /// `Span.bytes` counts as unsafe because elements may have padding; a byte has none.
+  public var rawSpan: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe span.bytes }
+  }
+}
