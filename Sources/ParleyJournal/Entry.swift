@@ -52,7 +52,7 @@ public struct Entry: Hashable, Sendable {
   public let sequence: UInt64
   /// When it was journaled, by the node's clock; never earlier than the entry before.
   public let time: UnixNanoseconds
-  /// What sort of entry it is; the journal only keeps it. `docs/protocol/journal.md` lists those of a node.
+  /// What sort of entry it is, in its writer's numbering; the journal only keeps it.
   public let kind: UInt8
   /// The DID of the counterparty that it is about; empty when about none.
   public let peer: String
@@ -90,7 +90,7 @@ public struct Entry: Hashable, Sendable {
 
 /// An entry that has no place in the journal yet.
 public struct EntryDraft: Hashable, Sendable {
-  /// When it happened. The journal never goes back: an earlier time than its last becomes its last.
+  /// When it happened; the journal raises a time earlier than its last to its last.
   public let time: UnixNanoseconds
   /// ``Entry/kind``.
   public let kind: UInt8

@@ -36,8 +36,9 @@ public struct JournalHead: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - draft: Its time is raised to ``lastTime`` if it is earlier.
-  ///   - visit: Called for each tree node that the entry completes, in ascending position. If it throws, the head is
-  ///     unchanged.
+  ///   - visit: Called for each tree node that the entry completes, in ascending position.
+  /// - Returns: The entry.
+  /// - Throws: What `visit` throws; the head is then unchanged.
   public mutating func append<E>(
     _ draft: EntryDraft, visit: (MerkleTree.Node, Digest) throws(E) -> Void
   ) throws(E) -> Entry {

@@ -1,7 +1,11 @@
 extension MerkleTree {
   /// The root over the first `size` leaves.
   ///
-  /// - Parameter node: Gives the hash of a complete subtree. What it throws is thrown on.
+  /// - Parameters:
+  ///   - size: At most the leaves of the stored tree.
+  ///   - node: Gives the hash of a complete subtree.
+  /// - Returns: The root; that of the empty tree for 0.
+  /// - Throws: What `node` throws.
   public static func root<E>(size: UInt64, node: (Node) throws(E) -> Digest) throws(E) -> Digest {
     try hash(begin: 0, end: size, node: node)
   }
@@ -11,7 +15,8 @@ extension MerkleTree {
   /// - Parameters:
   ///   - index: The leaf's, from 0.
   ///   - size: Leaves in the tree that the proof is about; it may be older than the stored one.
-  ///   - node: Gives the hash of a complete subtree, O(log n) of them. What it throws is thrown on.
+  ///   - node: Gives the hash of a complete subtree, O(log n) of them.
+  /// - Throws: What `node` throws.
   /// - Returns: The hashes from the leaf's sibling up to the child of the root.
   /// - Precondition: `index < size`.
   public static func inclusionProof<E>(
@@ -37,9 +42,11 @@ extension MerkleTree {
   /// Proves that a tree is the beginning of a larger one (RFC 9162 section 2.1.4.1).
   ///
   /// - Parameters:
-  ///   - oldSize: Leaves in the smaller tree. The proof for 0 is empty.
+  ///   - oldSize: Leaves in the smaller tree.
   ///   - newSize: Leaves in the larger one.
-  ///   - node: Gives the hash of a complete subtree, O(log n) of them. What it throws is thrown on.
+  ///   - node: Gives the hash of a complete subtree, O(log n) of them.
+  /// - Returns: The hashes, in the order of RFC 9162; none if `oldSize` is 0 or `newSize`.
+  /// - Throws: What `node` throws.
   /// - Precondition: `oldSize <= newSize`.
   public static func consistencyProof<E>(
     from oldSize: UInt64, to newSize: UInt64, node: (Node) throws(E) -> Digest
@@ -65,7 +72,9 @@ extension MerkleTree {
     return fromTheTop.reversed()
   }
 
-  /// Checks an inclusion proof (RFC 9162 section 2.1.3.2). Total: any values may come from a stranger.
+  /// Checks an inclusion proof (RFC 9162 section 2.1.3.2).
+  ///
+  /// Total: any values may come from a stranger.
   public static func isIncluded(
     leaf: Digest, index: UInt64, size: UInt64, proof: [Digest], root: Digest
   ) -> Bool {
@@ -90,9 +99,9 @@ extension MerkleTree {
     return last == 0 && hash == root
   }
 
-  /// Checks a consistency proof (RFC 9162 section 2.1.4.2). Total: any values may come from a stranger.
+  /// Checks a consistency proof (RFC 9162 section 2.1.4.2).
   ///
-  /// Nothing can be proved about the empty tree, which every tree extends: with `oldSize` 0 the answer is `false`
+  /// Total: any values may come from a stranger. Nothing can be proved about the empty tree, which every tree extends: with `oldSize` 0 the answer is `false`
   /// unless both trees are empty.
   public static func isConsistent(
     oldSize: UInt64, oldRoot: Digest, newSize: UInt64, newRoot: Digest, proof: [Digest]

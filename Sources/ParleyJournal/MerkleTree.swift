@@ -44,8 +44,9 @@ public enum MerkleTree {
       self.index = index
     }
 
-    /// Where this subtree comes in the order in which subtrees become complete as leaves are appended
-    /// (post-order), from 0. A store that writes nodes at their position only ever appends.
+    /// Where this subtree comes in the order in which subtrees become complete as leaves are appended, from 0.
+    ///
+    /// This is post-order. A store that writes nodes at their position only ever appends.
     ///
     /// - Precondition: The tree has fewer than 2^62 leaves.
     public var position: UInt64 {
@@ -82,7 +83,10 @@ public struct CompactRange: Hashable, Sendable {
 
   /// Takes up a tree of `size` leaves from its stored nodes.
   ///
-  /// - Parameter node: Gives the hash of a perfect subtree of that tree. What it throws is thrown on.
+  /// - Parameters:
+  ///   - size: Leaves in that tree.
+  ///   - node: Gives the hash of a perfect subtree of that tree.
+  /// - Throws: What `node` throws.
   public init<E>(size: UInt64, node: (MerkleTree.Node) throws(E) -> Digest) throws(E) {
     self.size = size
     hashes = []
@@ -94,7 +98,8 @@ public struct CompactRange: Hashable, Sendable {
   /// - Parameters:
   ///   - leaf: Its ``MerkleTree/leafHash(_:)``.
   ///   - visit: Called for each subtree that this leaf completes, in ascending ``MerkleTree/Node/position``: the
-  ///     leaf itself first. If it throws, the range is unchanged.
+  ///     leaf itself first.
+  /// - Throws: What `visit` throws; the range is then unchanged.
   /// - Precondition: `size` is less than 2^62.
   public mutating func append<E>(
     _ leaf: Digest, visit: (MerkleTree.Node, Digest) throws(E) -> Void

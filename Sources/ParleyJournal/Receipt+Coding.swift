@@ -13,7 +13,9 @@ extension Receipt {
     return Array((json.serialized(pretty: true) + "\n").utf8)
   }
 
-  /// Reads a receipt's file. Nothing it says may be believed before ``verify(statementInBody:)``.
+  /// Reads a receipt's file.
+  ///
+  /// Nothing it says may be believed before ``verify(statementInBody:)``.
   ///
   /// - Throws: ``JournalError/malformedReceipt(_:)``, or what ``Entry/init(decoding:)`` and
   ///   ``SignedNote/init(parsing:)`` throw.

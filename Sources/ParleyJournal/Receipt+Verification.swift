@@ -9,6 +9,7 @@ extension Receipt {
   /// two are neighbours; each entry holds the statement claimed.
   ///
   /// - Parameter statementInBody: What the body of an entry holds; `nil` if no statement.
+  /// - Returns: What was verified.
   /// - Throws: The first ``JournalError``.
   public func verify(statementInBody: ([UInt8]) -> HeldStatement?) throws(JournalError) -> VerifiedReceipt {
     let issuer = try identity(of: issuer)

@@ -103,7 +103,9 @@ public struct Receipt: Hashable, Sendable {
     self.checkpoint = checkpoint
   }
 
-  /// What is wrong with a receipt's text. Paths name the place: `statements[3].entry`.
+  /// What is wrong with a receipt's text.
+  ///
+  /// Paths name the place: `statements[3].entry`.
   public enum Fault: Hashable, Sendable {
     /// More bytes than ``Limits/byteCount``.
     case tooLong(Int)
@@ -121,7 +123,9 @@ public struct Receipt: Hashable, Sendable {
     case limit(String)
   }
 
-  /// What contradicts itself in a receipt. Indexes count the statements from 0.
+  /// What contradicts itself in a receipt.
+  ///
+  /// Indexes count the statements from 0.
   public enum Mismatch: Hashable, Sendable {
     /// The checkpoint is about another node's journal.
     case origin
@@ -140,10 +144,9 @@ public struct Receipt: Hashable, Sendable {
   }
 }
 
-/// A receipt whose documents, checkpoint, entries and proofs all hold. Only
-/// ``Receipt/verify(statementInBody:)`` makes one.
+/// A receipt whose documents, checkpoint, entries and proofs all hold.
 ///
-/// It proves what the issuer's journal held when the checkpoint was signed. What the statements mean, and whether
+/// Only ``Receipt/verify(statementInBody:)`` makes one. It proves what the issuer's journal held when the checkpoint was signed. What the statements mean, and whether
 /// their own signatures hold, is for the negotiation to say.
 public struct VerifiedReceipt: Hashable, Sendable {
   /// The issuer, with the keys of its document.

@@ -68,7 +68,9 @@ public struct SignedNote: Hashable, Sendable {
     self.signatures = [Signature(name: key.name, keyID: key.id, signature: signature.ed25519)]
   }
 
-  /// Reads a note. Nothing it says may be believed before ``verify(by:)``.
+  /// Reads a note.
+  ///
+  /// Nothing it says may be believed before ``verify(by:)``.
   ///
   /// - Throws: ``JournalError/malformedNote(_:)``.
   public init(parsing bytes: [UInt8]) throws(JournalError) {
@@ -122,7 +124,7 @@ public struct SignedNote: Hashable, Sendable {
     }
   }
 
-  /// The context under which a signer with an ML-DSA key would sign too. A note carries no such signature.
+  /// The context under which a signer with an ML-DSA key signs too; a note carries no such signature.
   static let signingContext = "parley/checkpoint1"
 
   private static let newline = UInt8(ascii: "\n")

@@ -63,8 +63,9 @@ final class JournalLock {
 
 /// Files that SQLite should find as this store wants them.
 enum JournalFile {
-  /// Creates an empty file that only its owner may read, unless there is a file already. SQLite gives the files beside
-  /// it the same permissions.
+  /// Creates an empty file that only its owner may read, unless there is a file already.
+  ///
+  /// SQLite gives the files beside it the same permissions.
   static func create(_ path: String) throws(StoreError) {
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system(operation: "create", path: path) }

@@ -43,9 +43,7 @@ public final class JournalReader: Sendable {
     return try read { tables throws(StoreError) in try tables.entry(sequence) }
   }
 
-  /// Entries in ascending order.
-  ///
-  /// - Parameter limit: The most to return.
+  /// Entries in ascending order, at most `limit`.
   public func entries(matching query: EntryQuery, limit: Int = 1_000) throws(StoreError) -> [Entry] {
     precondition(limit >= 0)
     return try read { tables throws(StoreError) in try tables.entries(matching: query, limit: limit) }
@@ -97,9 +95,7 @@ public final class JournalReader: Sendable {
     }
   }
 
-  /// A document that was stored.
-  ///
-  /// - Parameter hash: As statements name it.
+  /// A document that was stored, by the hash that statements name it with.
   public func document(did: String, hash: Digest) throws(StoreError) -> StoredDocument? {
     try read { tables throws(StoreError) in try tables.document(did: did, hash: hash) }
   }
@@ -114,8 +110,10 @@ public final class JournalReader: Sendable {
     try read { tables throws(StoreError) in try tables.knownPeers(did: nil) }
   }
 
-  /// Checks the whole journal: the file's structure, every entry, the chain, every tree node, the recorded end and
-  /// every document. Takes time in proportion to the journal.
+  /// Checks the whole journal.
+  ///
+  /// That is the file's structure, every entry, the chain, every tree node, the recorded end and every document. It
+  /// takes time in proportion to the journal.
   ///
   /// - Returns: Where the journal stands.
   /// - Throws: ``StoreError/corrupt(_:)`` with the first thing that does not fit.

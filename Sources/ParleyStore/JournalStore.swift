@@ -44,14 +44,14 @@ public final class JournalStore: Sendable {
   /// Where the journal stands after the last commit.
   public var head: JournalHead { writer.withLock { $0.head } }
 
-  /// Lets a peer in, or pins a peer to another document. Durable when this returns.
+  /// Lets a peer in, or pins a peer to another document; durable when this returns.
   ///
   /// - Throws: Any ``StoreError``, as ``append(_:documents:)`` does.
   public func approve(_ peer: KnownPeer) throws(StoreError) {
     try writer.withLock { writer throws(StoreError) in try writer.approve(peer) }
   }
 
-  /// Takes a peer's permission away; its entries and documents stay. Durable when this returns.
+  /// Takes a peer's permission away, durably; its entries and documents stay.
   ///
   /// - Returns: Whether it had one.
   /// - Throws: Any ``StoreError``, as ``append(_:documents:)`` does.

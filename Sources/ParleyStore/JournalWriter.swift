@@ -92,13 +92,14 @@ public final class JournalWriter: Sendable {
     shared.close()
   }
 
-  /// Hands over entries to be committed. Never waits.
+  /// Hands over entries to be committed, without waiting.
   ///
   /// - Parameters:
   ///   - drafts: In order.
   ///   - documents: Stored in the same transaction, unless they are already.
   ///   - completion: Called on the writer's thread, in the order of the submissions, exactly once if the answer is
   ///     ``Admission/accepted`` and never otherwise. It should only pass the news on.
+  /// - Returns: Whether it will be committed.
   public func submit(
     _ drafts: [EntryDraft], documents: [StoredDocument] = [], completion: @escaping Completion
   ) -> Admission {
@@ -106,7 +107,9 @@ public final class JournalWriter: Sendable {
     return shared.admit(submission, limits: limits)
   }
 
-  /// Commits what was accepted, then stops the thread. Returns when that is done. May be called again.
+  /// Commits what was accepted, stops the thread, and returns when that is done.
+  ///
+  /// May be called again.
   ///
   /// - Precondition: Not called from a completion.
   public func shutDown() {

@@ -45,7 +45,7 @@ public struct StoredDocument: Hashable, Sendable {
 
 /// A counterparty that the owner has let in, pinned to the document it had then.
 public struct KnownPeer: Hashable, Sendable {
-  /// What let it in. Nobody is let in silently.
+  /// What let it in: nobody is let in silently.
   public enum Approval: String, Hashable, Sendable, CaseIterable {
     /// The owner said yes when it asked.
     case owner
