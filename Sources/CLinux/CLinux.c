@@ -1,6 +1,7 @@
+#define _GNU_SOURCE 1
 #include "CLinux.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -40,7 +41,22 @@ int parley_accept(int listener, void *peer, uint32_t *peer_size) {
   return accept4(listener, peer, peer_size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-int parley_signalfd(const sigset_t *set) { return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK); }
+static sigset_t set_of(const int *signals, int count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int i = 0; i < count; i++) sigaddset(&set, signals[i]);
+  return set;
+}
+
+int parley_signalfd(const int *signals, int count) {
+  sigset_t set = set_of(signals, count);
+  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int parley_block_signals(const int *signals, int count) {
+  sigset_t set = set_of(signals, count);
+  return pthread_sigmask(SIG_BLOCK, &set, 0);
+}
 
 int parley_signalfd_take(int fd) {
   struct signalfd_siginfo info;

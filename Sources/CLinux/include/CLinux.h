@@ -1,13 +1,7 @@
 // What Swift's Glibc module leaves out of Linux: epoll, eventfd, signalfd and accept4.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
-
-#include <signal.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 // One readiness report. The kernel's own struct is packed and holds a union.
 struct parley_epoll_event {
@@ -34,8 +28,10 @@ int parley_epoll_wait(int epoll, struct parley_epoll_event *events, int capacity
 int parley_eventfd(void);
 // Accepts a connection: non-blocking, closed on exec; -1 and errno on failure. `peer` may be null.
 int parley_accept(int listener, void *peer, uint32_t *peer_size);
-// A non-blocking descriptor that reports the signals of `set`.
-int parley_signalfd(const sigset_t *set);
+// A non-blocking descriptor that reports these signals.
+int parley_signalfd(const int *signals, int count);
+// Keeps these signals from being delivered to this thread and those it starts.
+int parley_block_signals(const int *signals, int count);
 // Takes one signal number from a descriptor of `parley_signalfd`, or 0 when there is none.
 int parley_signalfd_take(int fd);
 // The user ID of the process at the other end of a Unix socket, or -1.

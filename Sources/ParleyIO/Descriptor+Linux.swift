@@ -1,0 +1,221 @@
+internal import CLinux
+internal import Glibc
+
+/// System calls on descriptors, their errors in Swift's terms.
+enum Descriptor {
+  /// What a read or a write came to.
+  enum Transfer: Hashable {
+    /// This many bytes, at least one.
+    case count(Int)
+    /// Nothing now.
+    case wouldBlock
+    /// TLS: nothing before the socket can be written.
+    case wantsWrite
+    /// The other side has ended the stream.
+    case end
+    /// The connection is broken.
+    case failed(IOError)
+  }
+
+  static func close(_ fd: CInt) { Glibc.close(fd) }
+
+  static func writeCounter(_ fd: CInt) {
+    var one: UInt64 = 1
+    _ = unsafe Glibc.write(fd, &one, 8)
+  }
+
+  static func readCounter(_ fd: CInt) {
+    var count: UInt64 = 0
+    _ = unsafe Glibc.read(fd, &count, 8)
+  }
+
+  static func receive(_ fd: CInt, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    transfer(unsafe recv(fd, buffer.baseAddress, buffer.count, 0), "recv")
+  }
+
+  static func send(_ fd: CInt, _ bytes: borrowing [UInt8], from start: Int) -> Transfer {
+    let count = unsafe bytes.withUnsafeBytes { all in
+      let part = unsafe UnsafeRawBufferPointer(rebasing: all[start...])
+      return unsafe Glibc.send(fd, part.baseAddress, part.count, CInt(MSG_NOSIGNAL))
+    }
+    return transfer(count, "send")
+  }
+
+  private static func transfer(_ count: Int, _ call: String) -> Transfer {
+    if count > 0 { return .count(count) }
+    if count == 0 { return .end }
+    switch errno {
+    case EAGAIN, EINTR: return .wouldBlock
+    case ECONNRESET, EPIPE, ETIMEDOUT: return .failed(.connectionLost)
+    default: return .failed(.last(call))
+    }
+  }
+
+  // MARK: Sockets
+
+  /// A TCP socket: non-blocking, closed on exec, without Nagle's delay.
+  static func makeTCP(_ address: SocketAddress) throws(IOError) -> CInt {
+    let fd = socket(
+      address.isIPv6 ? AF_INET6 : AF_INET,
+      CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0)
+    guard fd >= 0 else { throw .last("socket") }
+    disableDelay(fd)
+    return fd
+  }
+
+  static func makeUnix() throws(IOError) -> CInt {
+    let fd = socket(
+      AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0)
+    guard fd >= 0 else { throw .last("socket") }
+    return fd
+  }
+
+  static func disableDelay(_ fd: CInt) { setOption(fd, CInt(IPPROTO_TCP), TCP_NODELAY, 1) }
+
+  static func setOption(_ fd: CInt, _ level: CInt, _ name: CInt, _ value: CInt) {
+    var value = value
+    unsafe setsockopt(fd, level, name, &value, socklen_t(MemoryLayout<CInt>.size))
+  }
+
+  static func option(_ fd: CInt, _ level: CInt, _ name: CInt) -> CInt? {
+    var value: CInt = 0
+    var size = socklen_t(MemoryLayout<CInt>.size)
+    return unsafe getsockopt(fd, level, name, &value, &size) == 0 ? value : nil
+  }
+
+  /// The error that a socket has kept, which is how a connect that did not finish at once ends; 0 for none.
+  static func pendingError(_ fd: CInt) -> CInt { option(fd, SOL_SOCKET, SO_ERROR) ?? EBADF }
+
+  /// Makes the coming `close` send a reset instead of what is unsent.
+  static func resetOnClose(_ fd: CInt) {
+    var value = linger(l_onoff: 1, l_linger: 0)
+    unsafe setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+  }
+
+  static func shutDownWriting(_ fd: CInt) { shutdown(fd, CInt(SHUT_WR)) }
+
+  static func makeNonBlocking(_ fd: CInt) {
+    _ = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
+    _ = fcntl(fd, F_SETFD, FD_CLOEXEC)
+  }
+
+  /// Begins to connect; the end shows as writability and `pendingError`.
+  static func connect(_ fd: CInt, to address: SocketAddress) throws(IOError) {
+    let result = unsafe address.withSocketAddress { unsafe Glibc.connect(fd, $0, $1) }
+    guard result == 0 || errno == EINPROGRESS else {
+      throw .connectFailed(address.description, errno: errno)
+    }
+  }
+
+  /// Accepts one connection; `nil` when none waits.
+  static func accept(_ listener: CInt) throws(IOError) -> CInt? {
+    let fd = parley_accept(listener, nil, nil)
+    guard fd < 0 else { return fd }
+    switch errno {
+    case EAGAIN: return nil
+    // The connection died while it waited, or a signal came: the next one may be fine.
+    case ECONNABORTED, EINTR, EPROTO: return nil
+    default: throw .last("accept4")
+    }
+  }
+
+  /// This end's address of a TCP socket, or the other end's.
+  static func address(of fd: CInt, isPeer: Bool) -> SocketAddress? {
+    var storage = sockaddr_storage()
+    var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        unsafe isPeer ? getpeername(fd, address, &size) : getsockname(fd, address, &size)
+      }
+    }
+    guard result == 0 else { return nil }
+    return SocketAddress(storage)
+  }
+
+  // MARK: Unix sockets
+
+  private static func withUnixAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt)
+    throws(IOError) -> CInt
+  {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    guard !bytes.isEmpty, !bytes.contains(0), bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+      throw .invalidAddress(path)
+    }
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+    return unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+  }
+
+  static func connect(_ fd: CInt, toUnix path: String) throws(IOError) {
+    let result = try unsafe withUnixAddress(path) { unsafe Glibc.connect(fd, $0, $1) }
+    guard result == 0 else { throw .connectFailed(path, errno: errno) }
+  }
+
+  /// Listens at `path` with permission for its owner only.
+  static func listen(_ fd: CInt, atUnix path: String) throws(IOError) {
+    // The mode of a socket's file is that of the socket when it is bound, so there is no moment at which others may.
+    guard fchmod(fd, 0o600) == 0 else { throw .last("fchmod") }
+    let result = try unsafe withUnixAddress(path) { unsafe bind(fd, $0, $1) }
+    guard result == 0 else {
+      throw errno == EADDRINUSE ? .addressInUse(path) : .last("bind \(path)")
+    }
+    guard Glibc.listen(fd, 64) == 0 else { throw .last("listen") }
+  }
+
+  static func removeFile(_ path: String) { _ = unsafe unlink(path) }
+
+  /// The user at the other end of a Unix socket; `nil` if the system does not say.
+  static func peerUser(_ fd: CInt) -> UInt32? { UInt32(exactly: parley_peer_user(fd)) }
+
+  static var currentUser: UInt32 { geteuid() }
+
+  // MARK: TCP listeners
+
+  static func listen(at address: SocketAddress) throws(IOError) -> CInt {
+    let fd = try makeTCP(address)
+    setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    if address.isIPv6 { setOption(fd, CInt(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+    let result = unsafe address.withSocketAddress { unsafe bind(fd, $0, $1) }
+    guard result == 0, Glibc.listen(fd, 1024) == 0 else {
+      let error: IOError = errno == EADDRINUSE ? .addressInUse(address.description) : .last("bind \(address)")
+      close(fd)
+      throw error
+    }
+    return fd
+  }
+
+  /// Takes over a listening TCP socket that this process inherited.
+  static func adopt(listener fd: CInt) throws(IOError) {
+    guard option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1, address(of: fd, isPeer: false) != nil else {
+      throw .invalidAddress("descriptor \(fd)")
+    }
+    makeNonBlocking(fd)
+  }
+}
+
+/// The memory that a loop receives into; one callback at a time looks at it.
+@safe
+final class ReceiveBuffer {
+  static let byteCount = 65_536
+
+  private let memory: UnsafeMutableRawBufferPointer
+
+  init() { unsafe memory = .allocate(byteCount: Self.byteCount, alignment: 64) }
+
+  deinit { unsafe memory.deallocate() }
+
+  /// Reads once, through TLS if there is a session, and hands what came to `body`.
+  func receive(_ fd: CInt, _ tls: TLSSession?, _ body: (inout MutableRawSpan) -> Void) -> Descriptor.Transfer {
+    let result = if let tls { unsafe tls.receive(into: memory) } else { unsafe Descriptor.receive(fd, into: memory) }
+    if case .count(let count) = result {
+      var bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[..<count]).mutableBytes
+      body(&bytes)
+    }
+    return result
+  }
+}

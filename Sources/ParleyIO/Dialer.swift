@@ -1,0 +1,105 @@
+internal import ParleyWebSocket
+
+/// Opens a stream to a host: resolves, tries its addresses one after the other, and does TLS. Loop thread only.
+final class Dialer: StreamOwner, @unchecked Sendable {
+  /// Which addresses may be dialled.
+  enum AddressRule {
+    case any
+    /// Only addresses of the public Internet. The address that was checked is the one that is dialled.
+    case publicOnly
+  }
+
+  private let loop: EventLoop
+  private let host: String
+  private let tls: TLSClientContext?
+  private let rule: AddressRule
+  private let limits: WebSocketLimits
+  private var completion: ((Result<(StreamSocket, CInt), IOError>) -> Void)?
+  private var candidates: [SocketAddress] = []
+  private var stream: (socket: StreamSocket, fd: CInt)?
+  private var lastError: IOError?
+
+  init(
+    loop: EventLoop, host: String, tls: TLSClientContext?, rule: AddressRule, limits: WebSocketLimits,
+    completion: @escaping (Result<(StreamSocket, CInt), IOError>) -> Void
+  ) {
+    self.loop = loop
+    self.host = host
+    self.tls = tls
+    self.rule = rule
+    self.limits = limits
+    self.completion = completion
+  }
+
+  func start(port: UInt16) {
+    Resolver.resolve(host, port: port, on: loop) { [self] result in
+      guard completion != nil else { return }
+      switch result {
+      case .failure(let error): finish(.failure(error))
+      case .success(let addresses): begin(addresses)
+      }
+    }
+  }
+
+  /// Gives up; the completion is called with `error`.
+  func cancel(_ error: IOError) {
+    guard completion != nil else { return }
+    finish(.failure(error))
+    stream?.socket.abort(nil)
+    stream = nil
+  }
+
+  private func begin(_ addresses: [SocketAddress]) {
+    candidates = Array((rule == .any ? addresses : addresses.filter(\.isPublic)).prefix(4).reversed())
+    guard !candidates.isEmpty else { return finish(.failure(.addressNotPublic(host: host))) }
+    tryNext()
+  }
+
+  private func tryNext() {
+    guard let address = candidates.popLast() else {
+      return finish(.failure(lastError ?? .connectFailed(host, errno: 0)))
+    }
+    do throws(IOError) {
+      let fd = try Descriptor.makeTCP(address)
+      let session: TLSSession?
+      do throws(IOError) {
+        try Descriptor.connect(fd, to: address)
+        if let tls { session = try TLSSession(client: tls, fd: fd, host: host) } else { session = nil }
+      } catch {
+        Descriptor.close(fd)
+        throw error
+      }
+      let socket = StreamSocket(
+        loop: loop, fd: fd, isConnected: false, tls: session, address: address.description, limits: limits)
+      stream = (socket, fd)
+      socket.start(owner: self)
+    } catch {
+      lastError = error
+      tryNext()
+    }
+  }
+
+  private func finish(_ result: Result<(StreamSocket, CInt), IOError>) {
+    let completion = completion
+    self.completion = nil
+    completion?(result)
+  }
+
+  func streamDidOpen() {
+    guard let stream else { return }
+    self.stream = nil
+    finish(.success((stream.socket, stream.fd)))
+  }
+
+  func streamDidReceive(_: inout MutableRawSpan) {}
+  func streamDidEnd() {}
+  func streamDidDrain() {}
+
+  func streamDidClose(_ error: IOError?) {
+    guard completion != nil else { return }
+    lastError = error ?? .connectionLost
+    stream = nil
+    // Another address may take the connection; a certificate that is wrong is wrong everywhere.
+    if case .connectFailed = lastError { tryNext() } else { finish(.failure(lastError ?? .connectionLost)) }
+  }
+}

@@ -1,0 +1,150 @@
+internal import ParleyCrypto
+public import ParleyWebSocket
+internal import ParleyWire
+
+/// Opens WebSocket connections.
+public enum WebSocketClient {
+  /// What a client asks for.
+  public struct Options: Sendable {
+    /// The subprotocols to offer, in order of preference.
+    public var subprotocols: [String] = []
+    /// Further fields of the request, such as `Parley-Handshake`: names are tokens, values visible ASCII.
+    public var fields: [(name: String, value: String)] = []
+    /// Whom to trust for `wss`; required there.
+    public var tls: TLSClientContext?
+    /// The limits of the connection. ``WebSocketLimits/headTimeout`` covers TLS and the answer.
+    public var limits = WebSocketLimits()
+    /// How long the name and the TCP connection may take.
+    public var connectTimeout: Duration = .seconds(5)
+
+    /// Offers the given subprotocols.
+    public init(subprotocols: [String] = [], tls: TLSClientContext? = nil) {
+      self.subprotocols = subprotocols
+      self.tls = tls
+    }
+  }
+
+  /// Connects and upgrades.
+  ///
+  /// - Parameters:
+  ///   - url: `ws` or `wss`.
+  ///   - loop: where the connection will live.
+  ///   - completion: called once, on the loop. To see the server's first message without a turn's delay, call
+  ///     ``WebSocketConnection/start(onMessage:onClose:)`` in it.
+  public static func connect(
+    to url: WebURL, on loop: EventLoop, options: Options,
+    completion: @escaping @Sendable (Result<WebSocketConnection, IOError>) -> Void
+  ) {
+    loop.execute {
+      guard url.scheme != .https else { return completion(.failure(.invalidAddress(url.description))) }
+      guard !url.scheme.isSecure || options.tls != nil else {
+        return completion(.failure(.tls("no trusted authorities given for \(url.authority)")))
+      }
+      ClientConnect(loop: loop, url: url, options: options, completion: completion).start()
+    }
+  }
+
+  /// Connects and upgrades.
+  ///
+  /// The connection receives nothing before its `start` is called, on its loop.
+  ///
+  /// - Throws: why there is no connection.
+  /// - Returns: the connection.
+  public static func connect(
+    to url: WebURL, on loop: EventLoop, options: Options
+  ) async throws(IOError) -> WebSocketConnection {
+    let result = await withCheckedContinuation { continuation in
+      connect(to: url, on: loop, options: options) { continuation.resume(returning: $0) }
+    }
+    return try result.get()
+  }
+}
+
+/// A connection on its way, up to the server's answer.
+private final class ClientConnect: StreamOwner, @unchecked Sendable {
+  private let loop: EventLoop
+  private let url: WebURL
+  private let options: WebSocketClient.Options
+  private let upgrade: ClientUpgrade
+  private var completion: (@Sendable (Result<WebSocketConnection, IOError>) -> Void)?
+  private var reader: HTTPHeadReader
+  private var dialer: Dialer?
+  private var stream: (socket: StreamSocket, fd: CInt)?
+  private var deadline: ScheduledWork?
+
+  init(
+    loop: EventLoop, url: WebURL, options: WebSocketClient.Options,
+    completion: @escaping @Sendable (Result<WebSocketConnection, IOError>) -> Void
+  ) {
+    self.loop = loop
+    self.url = url
+    self.options = options
+    self.completion = completion
+    reader = HTTPHeadReader(limits: options.limits)
+    upgrade = ClientUpgrade(
+      url: url, subprotocols: options.subprotocols, fields: options.fields, nonce: SystemRandom.bytes(16))
+  }
+
+  func start() {
+    let dialer = Dialer(
+      loop: loop, host: url.host, tls: url.scheme.isSecure ? options.tls : nil, rule: .any, limits: options.limits
+    ) { [self] result in
+      self.dialer = nil
+      switch result {
+      case .failure(let error): finish(.failure(error))
+      case .success(let (socket, fd)): sendRequest(socket, fd)
+      }
+    }
+    self.dialer = dialer
+    deadline = loop.schedule(after: options.connectTimeout) { [self] in self.dialer?.cancel(.timeout(.connect)) }
+    dialer.start(port: url.port)
+  }
+
+  private func sendRequest(_ socket: StreamSocket, _ fd: CInt) {
+    deadline?.cancel()
+    deadline = loop.schedule(after: options.limits.headTimeout) { [self] in fail(.timeout(.openingHandshake)) }
+    stream = (socket, fd)
+    socket.handOver(to: self)
+    socket.write { $0.append(contentsOf: upgrade.request) }
+    socket.setReading(true)
+  }
+
+  func streamDidOpen() {}
+
+  func streamDidReceive(_ bytes: inout MutableRawSpan) {
+    guard completion != nil, let stream else { return }
+    do throws(HTTPError) {
+      let count = try reader.receive(bytes.bytes)
+      guard reader.isComplete else { return }
+      let subprotocol = try upgrade.subprotocol(acceptedBy: HTTPResponseHead(reader))
+      // What follows is the server's first message, in the same flight.
+      let early = [UInt8](bytes.bytes.extracting(count..<bytes.byteCount))
+      stream.socket.setReading(false)
+      let connection = WebSocketConnection(
+        stream: stream.socket, info: ConnectionInfo(fd: stream.fd, tls: stream.socket.tls), role: .client,
+        subprotocol: subprotocol, limits: options.limits, early: early)
+      stream.socket.handOver(to: connection)
+      self.stream = nil
+      finish(.success(connection))
+    } catch {
+      fail(.http(error))
+    }
+  }
+
+  func streamDidEnd() { fail(.connectionLost) }
+  func streamDidDrain() {}
+  func streamDidClose(_ error: IOError?) { finish(.failure(error ?? .connectionLost)) }
+
+  private func fail(_ error: IOError) {
+    finish(.failure(error))
+    stream?.socket.abort(nil)
+    stream = nil
+  }
+
+  private func finish(_ result: Result<WebSocketConnection, IOError>) {
+    deadline?.cancel()
+    let completion = completion
+    self.completion = nil
+    completion?(result)
+  }
+}
