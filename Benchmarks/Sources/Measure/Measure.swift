@@ -42,7 +42,9 @@ public func report(_ title: String, against limit: Measurement, _ measured: [Mea
   print("\n\(title)")
   for row in [limit] + measured {
     let ratio = row.nanoseconds / limit.nanoseconds
-    let columns = [pad(row.name, 44), pad(time(row.nanoseconds), 12, right: true), pad(twoDigits(ratio), 8, right: true)]
+    let columns = [
+      pad(row.name, 44), pad(time(row.nanoseconds), 12, right: true), pad(twoDigits(ratio), 8, right: true),
+    ]
     print("  " + columns.joined() + " x")
   }
 }
