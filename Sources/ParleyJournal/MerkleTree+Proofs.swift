@@ -101,14 +101,13 @@ extension MerkleTree {
 
   /// Checks a consistency proof (RFC 9162 section 2.1.4.2).
   ///
-  /// Total: any values may come from a stranger. Nothing can be proved about the empty tree, which every tree extends: with `oldSize` 0 the answer is `false`
-  /// unless both trees are empty.
+  /// Total: any values may come from a stranger. Nothing can be proved about the empty tree, which every tree extends:
+  /// with `oldSize` 0 the answer is `false`.
   public static func isConsistent(
     oldSize: UInt64, oldRoot: Digest, newSize: UInt64, newRoot: Digest, proof: [Digest]
   ) -> Bool {
-    guard oldSize <= newSize else { return false }
+    guard oldSize > 0, oldSize <= newSize else { return false }
     if oldSize == newSize { return proof.isEmpty && oldRoot == newRoot }
-    guard oldSize > 0 else { return false }
     var rest = proof[...]
     let seed: Digest
     if oldSize.nonzeroBitCount == 1 {
