@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
@@ -27,12 +27,14 @@ from .multiformats import base64url_decode, base64url_encode
 
 HEADER = "Parley-Handshake"
 MAX_HANDSHAKE_MESSAGE = 10 * 1024
+MAX_MESSAGE = 64 * 1024  # what `websockets` lets through, so that too long a record is refused here, with 1008
 HANDSHAKE_DEADLINE = 10.0
 MESSAGE1_DEADLINE = 3.0
+CLOSE_DEADLINE = 2.0
 POLICY_VIOLATION = 1008
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Closed(Exception):
     """How the connection ended, as this side saw it."""
 
@@ -130,8 +132,12 @@ class PeerConnection:
                 raise
         return self._messages.popleft()
 
-    async def _finish_close(self) -> None:
-        await self.socket.wait_closed()
+    async def _finish_close(self) -> NoReturn:
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE):
+                await self.socket.wait_closed()
+        except TimeoutError:
+            await self.socket.close(1000)
         end = _closed(self.socket)
         raise Closed(end.code, end.reason, close_record=True)
 
@@ -151,6 +157,13 @@ async def fail(socket: Connection) -> None:
 
 def _closed(socket: Connection) -> Closed:
     return Closed(socket.close_code, socket.close_reason or "")
+
+
+async def _receive_handshake(socket: Connection) -> bytes:
+    message = await _receive(socket)
+    if len(message) > MAX_HANDSHAKE_MESSAGE:
+        raise HandshakeError("MESSAGE_LENGTH", str(len(message)))
+    return message
 
 
 async def _receive(socket: Connection) -> bytes:
@@ -184,7 +197,7 @@ async def connect(
             proxy=None,
             ping_interval=None,
             close_timeout=2,
-            max_size=MAX_RECORD,
+            max_size=MAX_MESSAGE,
         )
     except InvalidStatus as error:
         raise Closed(http_status=error.response.status_code) from None
@@ -205,10 +218,10 @@ async def _initiate(
         initiator.begin(prologue(SUBPROTOCOL, socket.subprotocol or "", responder.did))
         for message in hooks.messages1(initiator.message1, in_header):
             await _send(socket, message)
-        message3 = initiator.read_message2(await _receive(socket))
+        message3 = initiator.read_message2(await _receive_handshake(socket))
         await _send(socket, hooks.message3(message3))
         channel = Channel(initiator.secrets, initiator=True)
-        kind, body = channel.open(await _receive(socket))
+        kind, body = channel.open(await _receive_handshake(socket))
         if kind is RecordType.REFUSE:
             raise Closed(refused=body.hex())
         if kind is not RecordType.ACCEPT:
@@ -288,7 +301,7 @@ class Listener:
             open_timeout=5,
             ping_interval=None,
             close_timeout=2,
-            max_size=MAX_RECORD,
+            max_size=MAX_MESSAGE,
             create_connection=_FirstFlight,
         ) as server:
             bound = next(iter(server.sockets)).getsockname()[1]
@@ -337,31 +350,29 @@ class Listener:
                 connection = await self._respond(socket)
         except _Message3Failed as failure:
             # §9: that message 3 failed shows only at the deadline, whatever was wrong with it.
-            self._failed(failure.error)
             await asyncio.sleep(deadline - asyncio.get_running_loop().time())
-            await fail(socket)
-            return
+            return await self._refuse(socket, failure.error)
         except (PeerError, Closed) as error:
-            self._failed(error)
-            await fail(socket)
-            return
+            return await self._refuse(socket, error)
         except TimeoutError:
-            self._failed(HandshakeError("DEADLINE"))
-            await fail(socket)
-            return
+            return await self._refuse(socket, HandshakeError("DEADLINE"))
         finally:
             self._responders.pop(socket, None)
         await self._handle(connection)
+
+    async def _refuse(self, socket: ServerConnection, error: Exception) -> None:
+        await fail(socket)
+        self._failed(error)
 
     async def _respond(self, socket: ServerConnection) -> PeerConnection:
         assert isinstance(socket, _FirstFlight) and self.signer is not None
         responder = self._responders[socket]
         if socket.message1 is None:
             async with asyncio.timeout(MESSAGE1_DEADLINE):
-                message1 = await _receive(socket)
+                message1 = await _receive_handshake(socket)
             responder.check_message1(message1)
             await _send(socket, self._message2(socket, message1))
-        message3 = await _receive(socket)
+        message3 = await _receive_handshake(socket)
         try:
             accept = responder.read_message3(message3)
         except HandshakeError as error:

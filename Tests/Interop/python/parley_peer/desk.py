@@ -1,0 +1,484 @@
+"""One trader's side of a pair: signs statements and answers those that arrive (negotiation.md §6 and §7).
+
+Verdicts and answers that the page prescribes happen by themselves; prices are the caller's decision, taken on events.
+Not here, as no test needs them of this side: rate limits, credits, the cap of a group.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+from . import payload as forms
+from .dialogue import Dialogue, OfferState, Phase, Strand, Trade
+from .errors import NegotiationError
+from .identity import Identity, Signer
+from .payload import (
+    SECOND,
+    Accept,
+    Confirm,
+    Decline,
+    Leg,
+    Mode,
+    Offer,
+    Pass,
+    Payload,
+    Price,
+    QuoteCancel,
+    QuoteRequest,
+    Reject,
+    TradeAck,
+    make_terms,
+    net,
+    terms_digest,
+)
+from .session import Session
+from .statement import NO_HASH, PAIR_DIALOGUE, Code, Header, Kind, Statement, code_name, dialogue_id, malformed_id
+
+Event = Callable[..., None]
+
+
+class Desk:
+    def __init__(self, signer: Signer, peer: Identity, event: Event, epsilon_ns: int = 100_000_000) -> None:
+        self.signer = signer
+        self.me = signer.identity.did
+        self.peer = peer
+        self.session = Session(self.me, peer.did, self.process, event)
+        self.dialogues: dict[bytes, Dialogue] = {}
+        self.spec_hashes: dict[str, bytes] | None = None
+        self._pair_strand = Strand()
+        self._event = event
+        self._epsilon = epsilon_ns
+        self._now = 0
+
+    def now(self) -> int:
+        """Journal time: it never goes back."""
+        self._now = max(self._now, time.time_ns())
+        return self._now
+
+    # Signing
+
+    def sign(self, kind: int, content: Payload, dialogue: Dialogue | None, expiry: int = 0) -> Statement:
+        """Signs the next statement of a dialogue, or of dialogue 0, and puts it out."""
+        strand = self._pair_strand if dialogue is None else dialogue.mine
+        header = Header(
+            kind=kind,
+            dialogue=PAIR_DIALOGUE if dialogue is None else dialogue.id,
+            sender=self.me,
+            key_fragment=self.signer.identity.key_fragment,
+            receiver=self.peer.did,
+            seq=len(strand.ids) + 1,
+            own=strand.last,
+            seen=NO_HASH if dialogue is None else dialogue.theirs.last,
+            created=self.now(),
+            expiry=expiry,
+            document_hash=self.signer.identity.document_hash,
+        )
+        return self.submit(header, content, strand)
+
+    def submit(self, header: Header, content: Payload, strand: Strand) -> Statement:
+        """Misbehaving desks override this to change what is signed and how often it is sent."""
+        statement = Statement.sign(self.signer, header.encode(), forms.encode(content))
+        self.record(statement, header, strand)
+        self.session.append(statement.encoded, statement.id)
+        return statement
+
+    def record(self, statement: Statement, header: Header, strand: Strand) -> None:
+        strand.record(header, statement.id)
+        self._event("sent", kind=_kind_name(header.kind), id=statement.id.hex(), seq=header.seq)
+
+    def request(self, legs: tuple[Leg, ...], lots: tuple[int, int], side: int, rounds: int, life_ns: int) -> Dialogue:
+        nonce = secrets.token_bytes(16)
+        content = QuoteRequest(nonce, nonce, legs, lots[0], lots[1], side, rounds)
+        expiry = self.now() + life_ns
+        dialogue = Dialogue(dialogue_id(self.me, self.peer.did, nonce), content, NO_HASH, expiry, True)
+        self.dialogues[dialogue.id] = dialogue
+        dialogue.request_id = self.sign(Kind.QUOTE_REQUEST, content, dialogue, expiry).id
+        return dialogue
+
+    def offer(
+        self,
+        dialogue: Dialogue,
+        bid: Price | None,
+        ask: Price | None,
+        life_ns: int = 2 * SECOND,
+        mode: int = Mode.FIRM,
+        hold_ns: int = 0,
+    ) -> OfferState:
+        """A Quote or, from the requester, a Counter; it replaces what is live of mine."""
+        kind = Kind.COUNTER if dialogue.i_am_requester else Kind.QUOTE
+        if dialogue.i_am_requester:
+            dialogue.my_round += 1
+            number = dialogue.my_round
+        else:
+            number = max(dialogue.their_round, 0)
+        now, latest = self.now(), dialogue.my_latest
+        live = latest is not None and latest.lives(now) and not latest.named
+        replaces = latest.id if latest is not None and live else NO_HASH
+        content = Offer(number, bid, ask, replaces, mode, hold_until=now + hold_ns if hold_ns else 0)
+        statement = self.sign(kind, content, dialogue, now + life_ns)
+        if latest is not None and live:
+            latest.fate = Code.SUPERSEDED
+        header = Header.decode(statement.header_bytes)
+        state = dialogue.my_offers[statement.id] = OfferState(statement.id, header, content)
+        return state
+
+    def accept(self, dialogue: Dialogue, offer: OfferState, side: int, lots: int) -> Statement:
+        owner = self.peer.did
+        terms = make_terms(offer.id, offer.terms, dialogue.request, self._parties(dialogue), owner, side, lots)
+        content = Accept(offer.id, side, lots, self.accept_terms(terms))
+        if dialogue.my_latest is not None and dialogue.my_latest.lives(self.now()):
+            dialogue.my_latest.fate = Code.CROSSED
+        statement = self.sign(Kind.ACCEPT, content, dialogue)
+        offer.named = True
+        dialogue.pending = statement, content
+        dialogue.phase = Phase.PENDING
+        return statement
+
+    def accept_terms(self, terms: bytes) -> bytes:
+        """Misbehaving desks override this."""
+        return terms
+
+    def may_accept(self, offer: OfferState) -> bool:
+        """Alive on the owner's clock for sure (§8)."""
+        return offer.lives(self.now()) and self.now() + self._epsilon + 5_000_000 <= offer.end
+
+    def cancel(self, dialogue: Dialogue, offer: OfferState) -> Statement:
+        offer.fate = Code.CANCELLED
+        return self.sign(Kind.QUOTE_CANCEL, QuoteCancel(offer.id), dialogue)
+
+    def pass_(self, dialogue: Dialogue, code: int = 0) -> Statement:
+        statement = self.sign(Kind.PASS, Pass(code), dialogue)
+        dialogue.close()
+        return statement
+
+    def reject(self, dialogue: Dialogue | None, target: bytes, code: int, text: str = "", field: int = 0) -> None:
+        self._event("rejecting", target=target.hex(), code=code_name(code))
+        self.sign(Kind.REJECT, Reject(target, code, field, text[:128]), dialogue)
+
+    def _decline(self, dialogue: Dialogue | None, accept: bytes, code: int, received: int) -> None:
+        self._event("declining", accept=accept.hex(), code=code_name(code))
+        if dialogue is not None:
+            dialogue.declined.add(accept)
+        self.sign(Kind.DECLINE, Decline(accept, code, received, self.now()), dialogue)
+
+    def _parties(self, dialogue: Dialogue) -> tuple[str, str]:
+        return (self.me, self.peer.did) if dialogue.i_am_requester else (self.peer.did, self.me)
+
+    # Processing (§6)
+
+    def process(self, data: bytes) -> None:
+        received = self.now()
+        try:
+            statement = Statement.decode(data)
+        except NegotiationError as error:
+            return self.reject(None, malformed_id(data), Code.MALFORMED, error.detail)
+        try:
+            header = Header.decode(statement.header_bytes)
+        except NegotiationError as error:
+            return self.reject(None, statement.id, Code[error.code], error.detail)
+        self._event("received", kind=_kind_name(header.kind), id=statement.id.hex(), seq=header.seq)
+        dialogue = self.dialogues.get(header.dialogue)
+        ours = (header.sender, header.receiver) == (self.peer.did, self.me)
+        fault, content, authentic = self._inspect(statement, header)
+        chain: Code | None = None
+        if dialogue is not None and ours:
+            if authentic:
+                chain = dialogue.theirs.chain_fault(header, statement.id, dialogue.mine)
+                dialogue.theirs.by_seq.setdefault(header.seq, statement.id)
+            dialogue.theirs.record(header, statement.id)
+            if header.kind == Kind.ACCEPT and authentic:
+                self._accept_arrived(dialogue, content)
+        if fault is not None or content is None:
+            return self._answer(dialogue, header, statement.id, fault or Code.MALFORMED, authentic, received)
+        if chain is Code.EQUIVOCATION:
+            return self.session.freeze(Code.EQUIVOCATION, data)
+        if chain is not None:
+            if isinstance(content, Confirm | Decline) and chain is Code.CHAIN:
+                self._apply(dialogue, header, statement, content, received)
+            if self.session.frozen is None:
+                self._answer(dialogue, header, statement.id, chain, authentic, received)
+            return None
+        return self._apply(dialogue, header, statement, content, received)
+
+    def _accept_arrived(self, dialogue: Dialogue, content: Payload | None) -> None:
+        """An authentic Accept kills its sender's live offer; the offer that it names is not replaced by id any more."""
+        latest = dialogue.their_latest
+        if latest is not None and latest.fate is None:
+            latest.fate = Code.CROSSED
+        if isinstance(content, Accept) and content.offer in dialogue.my_offers:
+            dialogue.my_offers[content.offer].named = True
+
+    def _inspect(self, statement: Statement, header: Header) -> tuple[Code | None, Payload | None, bool]:
+        """Steps 3 to 7: (fault, payload, authentic)."""
+        claims = (header.sender, header.key_fragment, header.receiver, header.document_hash)
+        if claims != (self.peer.did, self.peer.key_fragment, self.me, self.peer.document_hash):
+            return Code.KEY, None, False
+        if not statement.is_signed_by(self.peer):
+            return Code.SIGNATURE, None, False
+        if any(extension.critical for extension in header.ext):
+            return Code.CRITICAL, None, True
+        try:
+            return None, forms.parse(header, statement.payload), True
+        except NegotiationError as error:
+            self._event("fault", code=error.code, detail=error.detail)
+            return Code[error.code], None, True
+
+    def _answer(
+        self, dialogue: Dialogue | None, header: Header, target: bytes, code: Code, authentic: bool, received: int
+    ) -> None:
+        """A fault's answer: a Decline for an authentic Accept, nothing for a Reject, else a Reject."""
+        if header.kind == Kind.ACCEPT and authentic and code is not Code.DUPLICATE:
+            self._decline(dialogue, target, code, received)
+        elif header.kind != Kind.REJECT:
+            self.reject(dialogue, target, code)
+
+    def _apply(
+        self, dialogue: Dialogue | None, header: Header, statement: Statement, content: Payload, received: int
+    ) -> None:
+        """Step 9."""
+        code: Code | None
+        match content:
+            case QuoteRequest():
+                code = self._on_request(dialogue, header, statement, content)
+            case Reject():
+                return self._on_reject(header, content)
+            case Decline():
+                code = self._on_decline(content)
+            case Confirm():
+                code = self._on_confirm(dialogue, statement, content)
+            case Accept():
+                return self._on_accept(dialogue, statement, content, received)
+            case _ if dialogue is None:
+                code = Code.UNKNOWN
+            case TradeAck():
+                code = self._on_trade_ack(dialogue, content)
+            case _ if dialogue.phase in (Phase.TRADED, Phase.CLOSED):
+                code = Code.CLOSED
+            case Offer():
+                code = self._on_offer(dialogue, header, statement, content)
+            case QuoteCancel():
+                code = self._on_cancel(dialogue, header, content)
+            case Pass():
+                code = self._on_pass(dialogue, header)
+            case _:
+                code = Code.KIND
+        if code is not None:
+            self.reject(self.dialogues.get(header.dialogue), statement.id, code)
+
+    # The table of §7: each returns the code of a Reject, or nothing
+
+    def _on_request(
+        self, dialogue: Dialogue | None, header: Header, statement: Statement, request: QuoteRequest
+    ) -> Code | None:
+        if dialogue is not None:
+            return Code.DUPLICATE
+        derived = dialogue_id(self.peer.did, self.me, request.nonce)
+        if (header.dialogue, header.seq, header.own, header.seen) != (derived, 1, NO_HASH, NO_HASH):
+            return Code.CHAIN
+        if code := self._refuse_request(header, request):
+            return code
+        dialogue = Dialogue(header.dialogue, request, statement.id, header.expiry, False)
+        dialogue.theirs.record(header, statement.id)
+        dialogue.theirs.by_seq[1] = statement.id
+        self.dialogues[dialogue.id] = dialogue
+        self._event("quote_request", dialogue=dialogue, instrument=request.legs[0].instrument)
+        return None
+
+    def _refuse_request(self, header: Header, request: QuoteRequest) -> Code | None:
+        now = self.now()
+        if sum(d.phase in (Phase.OPEN, Phase.PENDING) for d in self.dialogues.values()) >= 64:
+            return Code.LIMIT
+        if len(request.legs) > 1 or header.expiry - header.created > 3600 * SECOND:
+            return Code.LIMIT
+        plain = (request.hedge, request.addressing, request.disclosed, request.blind_ns, request.settlement)
+        if plain != (None, 0, True, 0, 0):
+            return Code.POLICY
+        if request.witnesses or request.slot_key is not None:
+            return Code.WITNESS
+        if now - self._epsilon > header.expiry:
+            return Code.DEAD
+        if header.created > now + 2 * SECOND:
+            return Code.CLOCK
+        if self.spec_hashes is not None:
+            leg = request.legs[0]
+            if self.spec_hashes.get(leg.instrument) != leg.spec_hash:
+                return Code.SPEC
+        return None
+
+    def _on_offer(self, dialogue: Dialogue, header: Header, statement: Statement, offer: Offer) -> Code | None:
+        if (header.kind == Kind.QUOTE) != dialogue.i_am_requester:
+            return Code.ROLE
+        if dialogue.over:
+            return Code.CLOSED
+        if not self._round_is_right(dialogue, offer):
+            return Code.ROUNDS
+        if header.kind == Kind.COUNTER and not any(not o.rejected for o in dialogue.my_offers.values()):
+            return Code.NO_OFFER
+        latest = dialogue.their_latest
+        if latest is None:
+            if offer.replaces != NO_HASH:
+                return Code.REPLACES
+        elif not latest.may_be_replaced_by(offer.replaces, header.created):
+            return Code.REPLACES
+        elif latest.lives(header.created) and not latest.named and header.created < latest.terms.hold_until:
+            return Code.HELD
+        if latest is not None and latest.fate is None:
+            latest.fate = Code.SUPERSEDED
+        state = dialogue.their_offers[statement.id] = OfferState(statement.id, header, offer)
+        dialogue.their_round = offer.round
+        code = self._judge_offer(dialogue, header, offer)
+        if code is not None:
+            state.rejected = True
+            return code
+        self._event("offer", dialogue=dialogue, offer=state)
+        return None
+
+    def _round_is_right(self, dialogue: Dialogue, offer: Offer) -> bool:
+        if dialogue.i_am_requester:
+            return max(dialogue.their_round, 0) <= offer.round <= dialogue.my_round
+        first = dialogue.their_round < 0
+        return (offer.round == 1 if first else offer.round > dialogue.their_round) and (
+            offer.round <= dialogue.request.rounds
+        )
+
+    def _judge_offer(self, dialogue: Dialogue, header: Header, offer: Offer) -> Code | None:
+        request, now = dialogue.request, self.now()
+        wanted = request.side if dialogue.i_am_requester else {1: 2, 2: 1, 3: 3}[request.side]
+        given = (1 if offer.ask is not None else 0) | (2 if offer.bid is not None else 0)
+        life = header.expiry - header.created
+        if given & ~wanted or life > (60 if offer.mode == Mode.FIRM else 3600) * SECOND:
+            return Code.TERMS
+        for price in (offer.bid, offer.ask):
+            if price is not None and (
+                len(price.prices) != len(request.legs)
+                or (price.hedge_price is None) != (request.hedge is None)
+                or price.lots_max > request.lots_max
+            ):
+                return Code.TERMS
+            if price is not None and not -(2**63) <= net(request, price) < 2**63:
+                return Code.TERMS
+        latest_hold = min(header.created + 5 * SECOND, header.expiry)
+        if offer.hold_until and not (header.created <= offer.hold_until <= latest_hold and offer.mode == Mode.FIRM):
+            return Code.TERMS
+        if offer.mode == Mode.LAST_LOOK:
+            return Code.POLICY
+        if offer.witness is not None:
+            return Code.WITNESS
+        if now - self._epsilon > header.expiry:
+            return Code.DEAD
+        return Code.CLOCK if header.created > now + 2 * SECOND else None
+
+    def _on_accept(self, dialogue: Dialogue | None, statement: Statement, accept: Accept, received: int) -> None:
+        code = Code.UNKNOWN if dialogue is None else self._accept_fault(dialogue, accept, received)
+        if code is not None or dialogue is None:
+            return self._decline(dialogue, statement.id, code or Code.UNKNOWN, received)
+        dialogue.my_offers[accept.offer].fate = Code.TAKEN
+        content = Confirm(statement.encoded, terms_digest(accept.terms), received, received)
+        confirm = self.sign(Kind.CONFIRM, content, dialogue)
+        self._trade(dialogue, statement, accept, confirm, acceptor_is_me=False)
+        return None
+
+    def _accept_fault(self, dialogue: Dialogue, accept: Accept, now: int) -> Code | None:
+        by_phase = {Phase.PENDING: Code.CROSSED, Phase.TRADED: Code.TAKEN, Phase.CLOSED: Code.CLOSED}
+        if dialogue.phase in by_phase:
+            return by_phase[dialogue.phase]
+        offer = dialogue.my_offers.get(accept.offer)
+        if offer is None:
+            return Code.UNKNOWN
+        if offer.fate is not None:
+            return offer.fate
+        if offer.rejected:
+            return Code.CANCELLED
+        if now > offer.end:
+            return Code.LATE
+        if offer.terms.mode == Mode.INDICATIVE:
+            return Code.INDICATIVE
+        price = offer.terms.price(accept.side)
+        if price is None:
+            return Code.TERMS
+        if not price.lots_min <= accept.lots <= price.lots_max:
+            return Code.LOTS
+        if offer.terms.all_or_none and accept.lots != price.lots_max:
+            return Code.LOTS
+        parties = self._parties(dialogue)
+        terms = make_terms(offer.id, offer.terms, dialogue.request, parties, self.me, accept.side, accept.lots)
+        return None if terms == accept.terms else Code.TERMS
+
+    def _on_confirm(self, dialogue: Dialogue | None, statement: Statement, confirm: Confirm) -> Code | None:
+        inner, _, accept = confirm.accept()
+        if dialogue is not None and dialogue.trade is not None and dialogue.trade.accept.id == inner.id:
+            return Code.DUPLICATE
+        if dialogue is not None and dialogue.pending is not None and dialogue.pending[0].id == inner.id:
+            if confirm.terms_digest != terms_digest(dialogue.pending[1].terms):
+                return Code.TERMS
+            dialogue.pending = None
+            self._trade(dialogue, inner, accept, statement, acceptor_is_me=True)
+            self.sign(Kind.TRADE_ACK, TradeAck(statement.id), dialogue)
+            return None
+        if dialogue is not None and inner.id in dialogue.declined:
+            self.session.freeze(Code.EQUIVOCATION, statement.encoded)
+        else:
+            known = inner.is_signed_by(self.signer.identity)
+            self.session.freeze(Code.LOST_SELF if known else Code.FORGED, statement.encoded)
+        return None
+
+    def _trade(
+        self, dialogue: Dialogue, accept: Statement, content: Accept, confirm: Statement, acceptor_is_me: bool
+    ) -> None:
+        dialogue.phase = Phase.TRADED
+        dialogue.trade = Trade(dialogue.id, accept, content, confirm, acceptor_is_me)
+        self._event("trade", dialogue=dialogue)
+
+    def _on_decline(self, decline: Decline) -> Code | None:
+        self._event("declined", accept=decline.accept.hex(), code=code_name(decline.code))
+        for dialogue in self.dialogues.values():
+            if dialogue.pending is not None and dialogue.pending[0].id == decline.accept:
+                dialogue.pending = None
+                dialogue.declined.add(decline.accept)
+                dialogue.phase = Phase.CLOSED if dialogue.over else Phase.OPEN
+                return None
+            trade = dialogue.trade
+            if trade is not None and trade.acceptor_is_me and trade.accept.id == decline.accept:
+                self.session.freeze(Code.EQUIVOCATION, decline.accept)
+                return None
+        known = any(decline.accept in dialogue.mine.ids for dialogue in self.dialogues.values())
+        return Code.UNSOLICITED if known else Code.UNKNOWN
+
+    def _on_cancel(self, dialogue: Dialogue, header: Header, cancel: QuoteCancel) -> Code | None:
+        latest = dialogue.their_latest
+        if latest is None or latest.id != cancel.offer or latest.fate is not None:
+            return Code.NO_OFFER
+        if header.created < latest.terms.hold_until:
+            return Code.HELD
+        latest.fate = Code.CANCELLED
+        self._event("cancelled", dialogue=dialogue, offer=latest)
+        return None
+
+    def _on_pass(self, dialogue: Dialogue, header: Header) -> Code | None:
+        latest = dialogue.their_latest
+        if latest is not None and latest.lives(header.created) and header.created < latest.terms.hold_until:
+            return Code.HELD
+        dialogue.close()
+        self._event("passed", dialogue=dialogue)
+        return None
+
+    def _on_reject(self, header: Header, reject: Reject) -> None:
+        self._event("rejected", target=reject.target.hex(), code=code_name(reject.code), text=reject.text)
+        for dialogue in self.dialogues.values():
+            if reject.target == dialogue.request_id and dialogue.i_am_requester:
+                dialogue.close()
+            elif reject.target in dialogue.my_offers:
+                dialogue.my_offers[reject.target].rejected = True
+
+    def _on_trade_ack(self, dialogue: Dialogue, ack: TradeAck) -> Code | None:
+        trade = dialogue.trade
+        if trade is None or trade.acceptor_is_me or trade.confirm.id != ack.confirm:
+            return Code.UNSOLICITED
+        self._event("trade_acknowledged", dialogue=dialogue)
+        return None
+
+
+def _kind_name(kind: int) -> str:
+    return Kind(kind).name if kind in Kind._value2member_map_ else str(kind)

@@ -1,0 +1,123 @@
+"""What one side remembers of a dialogue: two strands, the offers, an Accept in doubt, a trade (negotiation.md §7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .payload import Accept, Offer, QuoteRequest
+from .statement import NO_HASH, Code, Header, Statement
+
+
+class Phase(Enum):
+    OPEN = "O"
+    PENDING = "P"
+    TRADED = "T"
+    CLOSED = "C"
+
+
+@dataclass
+class Strand:
+    """One side's statements in one dialogue, as they were signed or as they arrived."""
+
+    ids: list[bytes] = field(default_factory=list)
+    by_seq: dict[int, bytes] = field(default_factory=dict)
+    created: int = 0
+    seen_index: int = 0
+
+    @property
+    def last(self) -> bytes:
+        return self.ids[-1] if self.ids else NO_HASH
+
+    def record(self, header: Header, identifier: bytes) -> None:
+        self.ids.append(identifier)
+        self.created = header.created
+
+    def chain_fault(self, header: Header, identifier: bytes, other: Strand) -> Code | None:
+        """§3.1 for a statement of this strand that has not been recorded yet."""
+        used = self.by_seq.get(header.seq)
+        if used is not None:
+            return Code.DUPLICATE if used == identifier else Code.EQUIVOCATION
+        if (header.seq, header.own) != (len(self.ids) + 1, self.last) or header.created < self.created:
+            return Code.CHAIN
+        if header.seen == NO_HASH:
+            return Code.CHAIN if self.seen_index else None
+        if header.seen not in other.ids:
+            return Code.CHAIN
+        index = other.ids.index(header.seen) + 1
+        if index < self.seen_index:
+            return Code.CHAIN
+        self.seen_index = index
+        return None
+
+
+@dataclass
+class OfferState:
+    """One offer and what became of it. `fate` is the code for an Accept that comes after that."""
+
+    id: bytes
+    header: Header
+    terms: Offer
+    fate: Code | None = None
+    named: bool = False
+    rejected: bool = False
+
+    @property
+    def end(self) -> int:
+        return self.header.expiry
+
+    def lives(self, now: int) -> bool:
+        return self.fate is None and not self.rejected and now <= self.end
+
+    def may_be_replaced_by(self, replaces: bytes, created: int) -> bool:
+        """The REPLACES rule of §7, on the owner's clock."""
+        gone = self.fate in (Code.CANCELLED, Code.CROSSED) or self.named
+        if replaces == self.id:
+            return not gone and self.end >= created
+        return replaces == NO_HASH and (gone or self.end < created or self.rejected)
+
+
+@dataclass(frozen=True)
+class Trade:
+    """An Accept and the Confirm that holds it."""
+
+    dialogue: bytes
+    accept: Statement
+    accept_payload: Accept
+    confirm: Statement
+    acceptor_is_me: bool
+
+
+@dataclass
+class Dialogue:
+    id: bytes
+    request: QuoteRequest
+    request_id: bytes
+    expiry: int
+    i_am_requester: bool
+    phase: Phase = Phase.OPEN
+    mine: Strand = field(default_factory=Strand)
+    theirs: Strand = field(default_factory=Strand)
+    my_offers: dict[bytes, OfferState] = field(default_factory=dict)
+    their_offers: dict[bytes, OfferState] = field(default_factory=dict)
+    my_round: int = 0
+    their_round: int = -1
+    pending: tuple[Statement, Accept] | None = None
+    declined: set[bytes] = field(default_factory=set)
+    over: bool = False
+    trade: Trade | None = None
+
+    @property
+    def my_latest(self) -> OfferState | None:
+        return next(reversed(self.my_offers.values()), None)
+
+    @property
+    def their_latest(self) -> OfferState | None:
+        return next(reversed(self.their_offers.values()), None)
+
+    def close(self) -> None:
+        """→C, after the verdict if an Accept of mine is undecided."""
+        if self.phase is Phase.PENDING:
+            self.over = True
+        elif self.phase is Phase.OPEN:
+            self.phase = Phase.CLOSED

@@ -1,0 +1,213 @@
+"""What the command line runs: one negotiation as initiator, or a maker that listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .dealing import Dropped, MakerPlan, TakerPlan, Trader, dealing, make, settle, take
+from .desk import Desk
+from .errors import PeerError
+from .identity import Identity, Signer
+from .misbehave import Misbehaviour
+from .peer import HANDSHAKE_DEADLINE, Closed, HeaderlessHooks, Hooks, Listener, PeerConnection, connect
+from .report import Log, identity_report, trade_report
+
+QUIET = 0.25  # seconds a misbehaving taker stays, to see what else comes
+
+
+@dataclass
+class InitiateJob:
+    url: str
+    signer: Signer
+    responder: Identity
+    plan: TakerPlan
+    headerless: bool = False
+    timeout: float = 20.0
+    misbehaviour: Misbehaviour | None = None
+
+    @property
+    def hooks(self) -> Hooks:
+        if self.misbehaviour is not None:
+            return self.misbehaviour.hooks()
+        return HeaderlessHooks() if self.headerless else Hooks()
+
+
+@dataclass
+class RespondJob:
+    plan: MakerPlan
+    make_signer: Callable[[int], Signer]
+    host: str = "127.0.0.1"
+    port: int = 0
+    connections: int | None = None
+    lifetime: float = 60.0
+    deadline: float = HANDSHAKE_DEADLINE
+    spec_hashes: dict[str, bytes] | None = None
+    misbehaviour: Misbehaviour | None = None
+    traders: dict[str, Trader] = field(default_factory=dict)
+
+
+async def initiate(job: InitiateJob, log: Log) -> dict[str, Any]:
+    """Runs the plan; the result holds the trade, and what the other side did."""
+    misbehaviour = job.misbehaviour
+    trader = Trader(job.signer, job.responder, log, Desk if misbehaviour is None else misbehaviour.desk)
+    if misbehaviour is not None and misbehaviour.late_by is not None:
+        job.plan.accept_late_by = misbehaviour.late_by
+    log("identity", **identity_report(job.signer.identity))
+    try:
+        async with asyncio.timeout(job.timeout):
+            try:
+                await _negotiate(job, trader)
+            except Dropped:
+                log("dropped")
+                await _resume(job, trader)
+    except Closed as end:
+        _log_end(log, end)
+    except PeerError as error:
+        log("local_error", code=error.code, detail=error.detail)
+    except TimeoutError:
+        log("timeout")
+    return _outcome(log, "I", misbehaviour, trader)
+
+
+async def _negotiate(job: InitiateJob, trader: Trader) -> None:
+    act = None if job.misbehaviour is None else job.misbehaviour.act
+    async with connect(job.url, job.signer, job.responder, job.hooks) as connection:
+        _log_open(trader.log, connection)
+        async with dealing(trader, connection) as at:
+            if act is not None:
+                await trader.wait_for("sync")
+                await act(connection)
+                await trader.wait_for("closed")
+            await settle(at, await take(at, job.plan))
+            await asyncio.sleep(QUIET if job.misbehaviour is not None else job.plan.linger)
+        await connection.close()
+
+
+async def _resume(job: InitiateJob, trader: Trader) -> None:
+    """After a cut right behind the Accept: a new channel, SYNC, and the verdict that is owed."""
+    trader.events = asyncio.Queue()
+    async with connect(job.url, job.signer, job.responder, job.hooks) as connection:
+        _log_open(trader.log, connection)
+        async with dealing(trader, connection) as at:
+            await trader.wait_for("trade", "declined", "frozen", "freeze_received")
+            await settle(at, next(iter(trader.desk.dialogues.values())))
+        await connection.close()
+
+
+async def respond(job: RespondJob, log: Log, listening: asyncio.Future[int] | None = None) -> None:
+    """Listens until the wanted number of connections has ended, or the lifetime has."""
+    maker = _Maker(job, log)
+    hooks = job.misbehaviour.hooks() if job.misbehaviour is not None else None
+    listener = Listener(maker.handle, maker.failed, hooks, job.deadline)
+    async with listener.listen(job.host, job.port, job.make_signer) as port:
+        assert listener.signer is not None
+        maker.signer = listener.signer
+        identity = listener.signer.identity
+        log("listening", port=port, endpoint=identity.endpoint, **identity_report(identity))
+        if listening is not None:
+            listening.set_result(port)
+        try:
+            async with asyncio.timeout(job.lifetime):
+                await maker.finished.wait()
+        except TimeoutError:
+            log("lifetime_over")
+
+
+class _Maker:
+    """Remembers each peer's session, so that a peer that comes back goes on where it stopped."""
+
+    def __init__(self, job: RespondJob, log: Log) -> None:
+        self.finished = asyncio.Event()
+        self.signer: Signer | None = None
+        self._job = job
+        self._log = log
+        self._traders: dict[str, Trader] = {}
+        self._open: dict[str, PeerConnection] = {}
+        self._ended = 0
+
+    def failed(self, error: Exception) -> None:
+        if isinstance(error, Closed):
+            self._log("closed", **error.as_json())
+        else:
+            assert isinstance(error, PeerError)
+            self._log("handshake_failed", code=error.code, detail=error.detail)
+        self._end(None)
+
+    def _end(self, trader: Trader | None) -> None:
+        self._log("outcome", **_outcome(self._log, "R", self._job.misbehaviour, trader))
+        self._ended += 1
+        if self._job.connections is not None and self._ended >= self._job.connections:
+            self.finished.set()
+
+    async def handle(self, connection: PeerConnection) -> None:
+        assert self.signer is not None
+        did, misbehaviour = connection.peer.did, self._job.misbehaviour
+        if did in self._open:
+            # A new channel kills the old one first.
+            self._open[did].socket.transport.abort()
+            await self._open[did].socket.wait_closed()
+        self._open[did] = connection
+        _log_open(self._log, connection)
+        if did not in self._traders:
+            desk = Desk if misbehaviour is None else misbehaviour.desk
+            self._traders[did] = Trader(self.signer, connection.peer, self._log, desk)
+            self._traders[did].desk.spec_hashes = self._job.spec_hashes
+        trader = self._traders[did]
+        trader.events = asyncio.Queue()
+        try:
+            async with dealing(trader, connection) as at:
+                if misbehaviour is not None and misbehaviour.act is not None:
+                    await trader.wait_for("sync")
+                    await misbehaviour.act(connection)
+                await make(at, self._job.plan)
+        except Closed:
+            pass
+        finally:
+            if self._open.get(did) is connection:
+                del self._open[did]
+            self._end(trader)
+
+
+def _log_open(log: Log, connection: PeerConnection) -> None:
+    log(
+        "connected",
+        peer=connection.peer.did,
+        suite=connection.peer.suite,
+        transcript_hash=connection.channel.transcript_hash,
+        exporter=connection.channel.exporter,
+        limits=connection.accept.limits,
+    )
+
+
+def _log_end(log: Log, end: Closed) -> None:
+    if not log.values("closed", "ms"):
+        log("closed", **end.as_json())
+
+
+def _outcome(log: Log, role: str, misbehaviour: Misbehaviour | None, trader: Trader | None) -> dict[str, Any]:
+    """What happened, in one object: how it ended, which refusals came, and the trade."""
+    ends = [event for event in log.events if event["event"] == "closed"]
+    end = {key: value for key, value in (ends[-1] if ends else {}).items() if key not in ("event", "ms")}
+    dialogues = [] if trader is None else list(trader.desk.dialogues.values())
+    traded = [dialogue for dialogue in dialogues if dialogue.trade is not None]
+    freezes = log.values("freeze_received", "code")
+    errors = log.values("local_error", "code") + log.values("handshake_failed", "code")
+    return {
+        "role": role,
+        "misbehave": None if misbehaviour is None else misbehaviour.name,
+        "ended": bool(ends),
+        **end,
+        "rejected": log.values("rejected", "code"),
+        "declined": log.values("declined", "code"),
+        "frozen": freezes[-1] if freezes else None,
+        "detected": log.values("rejecting", "code")
+        + log.values("declining", "code")
+        + log.values("frozen", "code")
+        + errors,
+        "timeout": bool(log.values("timeout", "ms")),
+        "traded": bool(traded),
+        "trade": trade_report(trader.desk, traded[-1]) if trader is not None and traded else None,
+    }

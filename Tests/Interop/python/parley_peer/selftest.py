@@ -1,0 +1,183 @@
+"""This implementation against itself over loopback: vectors, whole negotiations, and every misbehaviour."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import did_peer_4
+
+from . import misbehave, vectors
+from .dealing import MakerPlan, TakerPlan
+from .identity import Signer, resolve
+from .jobs import InitiateJob, RespondJob, initiate, respond
+from .misbehave import Misbehaviour
+from .report import Log
+
+INSTRUMENT, SPEC = "BTC-27NOV26-100000-C", bytes(31) + b"\1"
+DEADLINE = 1.0
+AT_ONCE = 12
+Case = Callable[[], Awaitable[None]]
+
+
+class Failure(Exception):
+    """A case did not end as it must."""
+
+
+def _signer(post_quantum: bool = False, endpoint: str | None = None) -> Signer:
+    return Signer.peer4(secrets.token_bytes(32), secrets.token_bytes(32) if post_quantum else None, endpoint)
+
+
+async def _run(
+    taker: TakerPlan,
+    maker: MakerPlan,
+    suites: tuple[bool, bool] = (False, False),
+    signer: Signer | None = None,
+    **options: Any,
+) -> tuple[dict[str, Any], dict[str, Any], Log, Log]:
+    """One taker and one maker: the outcome of each, and their logs."""
+    logs = Log(lambda _: None), Log(lambda _: None)
+    listening = asyncio.get_running_loop().create_future()
+    job = RespondJob(
+        maker,
+        lambda port: _signer(suites[1], f"ws://127.0.0.1:{port}/"),
+        connections=2 if taker.drop_after_accept else 1,
+        lifetime=6,
+        deadline=DEADLINE,
+        spec_hashes={INSTRUMENT: SPEC},
+        misbehaviour=options.pop("bad_maker", None),
+    )
+    server = asyncio.create_task(respond(job, logs[1], listening))
+    port = await listening
+    responder = resolve(logs[1].values("listening", "did")[0])
+    dial = InitiateJob(f"ws://127.0.0.1:{port}/", signer or _signer(suites[0]), responder, taker, **options)
+    outcome = await initiate(dial, logs[0])
+    await server
+    return outcome, next(e for e in reversed(logs[1].events) if e["event"] == "outcome"), *logs
+
+
+def _expect(name: str, actual: dict[str, Any], **wanted: object) -> None:
+    wrong = {key: actual.get(key) for key, value in wanted.items() if actual.get(key) != value}
+    if wrong:
+        raise Failure(f"{name}: {wrong} instead of { ({key: wanted[key] for key in wrong}) }")
+
+
+def _check_trade(name: str, outcome: dict[str, Any], **wanted: object) -> dict[str, Any]:
+    trade = outcome["trade"]
+    if trade is None:
+        raise Failure(f"{name}: no trade: {outcome}")
+    valid = ("digest_matches", "terms_match", "accept_signature_valid", "confirm_signature_valid")
+    _expect(name, trade, **dict.fromkeys(valid, True), **wanted)
+    return trade
+
+
+def _plan(**options: Any) -> TakerPlan:
+    return TakerPlan(INSTRUMENT, SPEC, lots=options.pop("lots", 3), **options)
+
+
+async def _trades(taker: TakerPlan, maker: MakerPlan, price: int, **options: Any) -> None:
+    mine, theirs, *_ = await _run(taker, maker, **options)
+    a = _check_trade("taker", mine, price=price, lots=taker.lots)
+    b = _check_trade("maker", theirs, price=price, lots=taker.lots)
+    _expect("both", a, terms_digest=b["terms_digest"], confirm_statement=b["confirm_statement"], buyer=b["buyer"])
+    _expect("both", mine, detected=[], timeout=False)
+    _expect("both", theirs, detected=[], timeout=False)
+
+
+async def _refuses(taker: TakerPlan, maker: MakerPlan, **wanted: object) -> None:
+    mine, theirs, *_ = await _run(taker, maker)
+    _expect("taker", mine, traded=False, timeout=False, **wanted)
+    _expect("maker", theirs, traded=False)
+
+
+async def _misbehaves(item: Misbehaviour, role: str) -> None:
+    suites = (item.post_quantum, item.post_quantum)
+    # A taker that refuses its maker's only Quote has nothing more to wait for.
+    options: dict[str, Any] = {"timeout": 6.0 if role == "I" else 1.5}
+    options |= {"misbehaviour": item} if role == "I" else {"bad_maker": item}
+    life = 200_000_000 if item.late_by is not None else 2_000_000_000
+    mine, theirs, *_ = await _run(_plan(linger=0.2), MakerPlan(100, 110, life_ns=life), suites, **options)
+    outcome, other = (mine, theirs) if role == "I" else (theirs, mine)
+    _expect(f"{item.name} {role}", outcome, **item.expected)
+    if not item.expected.get("traded") and item.act not in (misbehave.close_without_record, misbehave.drop):
+        _expect(f"{item.name} {role}: other side", {"noticed": bool(other["detected"])}, noticed=True)
+
+
+async def _vectors() -> None:
+    vectors.check_all()
+
+
+async def _peer4() -> None:
+    """The published package makes the same DIDs of the same documents."""
+    for post_quantum in (False, True):
+        identity = _signer(post_quantum, "ws://127.0.0.1:1/").identity
+        document = json.loads(identity.document_bytes)
+        both = {"short": identity.did, "long": identity.long_form}
+        _expect("did:peer:4", both, short=did_peer_4.encode_short(document), long=did_peer_4.encode(document))
+
+
+def cases() -> dict[str, Case]:
+    """By name. The order matters to nobody: all run at once."""
+    firm = MakerPlan(100, 110)
+    found: dict[str, Case] = {
+        "vectors": _vectors,
+        "did:peer:4": _peer4,
+        "buy": lambda: _trades(_plan(), firm, 110),
+        "sell": lambda: _trades(_plan(side="sell"), firm, 100),
+        "two-way": lambda: _trades(_plan(side="two-way"), firm, 110),
+        "suite 2": lambda: _trades(_plan(), firm, 110, suites=(True, True)),
+        "suite 2 to 1": lambda: _trades(_plan(), firm, 110, suites=(True, False)),
+        "suite 1 to 2": lambda: _trades(_plan(), firm, 110, suites=(False, True)),
+        "did:key": lambda: _trades(_plan(), firm, 110, signer=Signer.did_key(secrets.token_bytes(32))),
+        "headerless": lambda: _trades(_plan(), firm, 110, headerless=True),
+        "counter met": lambda: _trades(_plan(counters=[104, 106]), firm, 106),
+        "counter accepted": lambda: _trades(_plan(counters=[107]), MakerPlan(100, 110, "accept"), 107),
+        "counter held": lambda: _trades(_plan(counters=[105]), MakerPlan(100, 110, "hold"), 110),
+        "counter rejected": lambda: _trades_after_reject(),
+        "counter passed": lambda: _refuses(_plan(counters=[105]), MakerPlan(100, 110, "pass")),
+        "request refused": lambda: _refuses(_plan(), MakerPlan(100, 110, refuse="POLICY"), rejected=["POLICY"]),
+        "no accept": lambda: _refuses(_plan(accept=False), firm),
+        "resumed": lambda: _trades(_plan(drop_after_accept=True), firm, 110),
+    }
+    for item in misbehave.ALL:
+        for role in item.roles:
+            found[f"{item.name} {role}"] = lambda item=item, role=role: _misbehaves(item, role)
+    return found
+
+
+async def _trades_after_reject() -> None:
+    mine, theirs, *_ = await _run(_plan(counters=[105]), MakerPlan(100, 110, "reject"))
+    _check_trade("taker", mine, price=110)
+    _check_trade("maker", theirs, price=110)
+    _expect("taker", mine, rejected=["PRICE"])
+
+
+async def run(only: str | None = None, verbose: bool = False) -> int:
+    """Prints a line for each failure and one summary; the exit code says whether all passed."""
+    started = time.monotonic()
+    gate = asyncio.Semaphore(AT_ONCE)
+    chosen = {name: case for name, case in cases().items() if only is None or only in name}
+    failures: list[str] = []
+
+    async def run_one(name: str, case: Case) -> None:
+        async with gate:
+            begun = time.monotonic()
+            try:
+                await case()
+            except Exception as error:
+                failures.append(name)
+                print(json.dumps({"case": name, "failed": f"{type(error).__name__}: {error}"}))
+            else:
+                if verbose:
+                    print(json.dumps({"case": name, "seconds": round(time.monotonic() - begun, 3)}))
+
+    await asyncio.gather(*(run_one(name, case) for name, case in chosen.items()))
+    present = vectors.vector_folder() is not None
+    seconds = round(time.monotonic() - started, 2)
+    summary = {"cases": len(chosen), "failed": len(failures), "vectors": present, "seconds": seconds}
+    print(json.dumps(summary))
+    return 1 if failures or not chosen else 0
