@@ -3,7 +3,9 @@
 #include <math.h>
 
 double parley_exp(double x) { return exp(x); }
-double parley_expm1(double x) { return expm1(x); }
 double parley_log(double x) { return log(x); }
 double parley_log1p(double x) { return log1p(x); }
 double parley_erfc(double x) { return erfc(x); }
+
+double parley_log_rest(double x, double log) { return (double)(logl((long double)x) - (long double)log); }
+double parley_log1p_rest(double x, double log) { return (double)(log1pl((long double)x) - (long double)log); }

@@ -35,7 +35,7 @@ struct Moneyness {
     return sum.high.isFinite ? TwoPart.sum(sum.high, sum.low) : sum
   }
 
-  /// ln(forward / strike), with the rounding of the quotient put back.
+  /// ln(forward / strike), with the roundings of the quotient and of the logarithm put back.
   ///
   /// Near the money the difference is exact (Sterbenz) and `log1p` keeps its relative precision; the plain
   /// logarithm of a quotient near 1 would lose it.
@@ -44,12 +44,14 @@ struct Moneyness {
       let difference = forward - strike
       let quotient = difference / strike
       let rest = difference.addingProduct(-quotient, strike) / forward
-      return TwoPart(high: parley_log1p(quotient), low: rest)
+      let high = parley_log1p(quotient)
+      return TwoPart(high: high, low: parley_log1p_rest(quotient, high) + rest)
     }
     let quotient = forward / strike
     guard quotient.isNormal else { return TwoPart.sum(parley_log(forward), -parley_log(strike)) }
     let rest = forward.addingProduct(-quotient, strike) / forward
-    return TwoPart(high: parley_log(quotient), low: rest)
+    let high = parley_log(quotient)
+    return TwoPart(high: high, low: parley_log_rest(quotient, high) + rest)
   }
 
   /// volatility · √expiry, with both roundings put back.
