@@ -1,6 +1,8 @@
 internal import ParleyWebSocket
 
-/// Opens a stream to a host: resolves, tries its addresses one after the other, and does TLS. Loop thread only.
+/// Opens a stream to a host: resolves, tries its addresses one after the other, and does TLS.
+///
+/// Loop thread only.
 final class Dialer: StreamOwner, @unchecked Sendable {
   /// Which addresses may be dialled.
   enum AddressRule {

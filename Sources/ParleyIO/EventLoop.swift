@@ -103,8 +103,10 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     return scheduled
   }
 
-  /// Ends the loop's thread and waits for it. Connections still open are dropped without a word; work still queued
-  /// is not run. An actor that lives on this loop must not be used afterwards.
+  /// Ends the loop's thread and waits for it.
+  ///
+  /// Connections still open are dropped without a word; work still queued is not run. An actor that lives on this loop
+  /// must not be used afterwards.
   ///
   /// - Precondition: not on the loop's thread.
   public func shutDown() {
@@ -159,7 +161,9 @@ public final class ScheduledWork: @unchecked Sendable {
     self.work = Mutex(work)
   }
 
-  /// Calls it off. Does nothing if it is done already.
+  /// Calls it off.
+  ///
+  /// Does nothing if it is done already.
   public func cancel() { _ = work.withLock { $0.take() } }
 
   var isCancelled: Bool { work.withLock { $0 == nil } }

@@ -48,7 +48,9 @@ public struct HTTPSFetcher: Sendable {
 
   /// Fetches one document.
   ///
-  /// - Parameter completion: called once, on the loop.
+  /// - Parameters:
+  ///   - url: an `https` URL.
+  ///   - completion: called once, on the loop.
   public func get(_ url: WebURL, completion: @escaping @Sendable (Result<[UInt8], IOError>) -> Void) {
     loop.execute {
       guard url.scheme == .https else { return completion(.failure(.invalidAddress(url.description))) }

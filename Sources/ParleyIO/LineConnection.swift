@@ -1,7 +1,9 @@
 internal import ParleyWebSocket
 internal import ParleyWire
 
-/// A stream of lines on a Unix socket. Loop thread only.
+/// A stream of lines on a Unix socket.
+///
+/// Loop thread only.
 public final class LineConnection: @unchecked Sendable {
   /// Bytes of the longest line, without its end.
   public static let maximumLineByteCount = 1 << 20

@@ -8,7 +8,9 @@ public enum ListenAddress: Hashable, Sendable {
   case inherited(descriptor: Int32)
 }
 
-/// A listening socket on a loop. Loop thread only.
+/// A listening socket on a loop.
+///
+/// Loop thread only.
 final class Listener: EventHandler, @unchecked Sendable {
   private let loop: EventLoop
   private let fd: CInt

@@ -15,7 +15,9 @@ protocol StreamOwner: AnyObject {
   func streamDidClose(_ error: IOError?)
 }
 
-/// One connected, non-blocking stream on a loop: TCP or Unix, plain or TLS. Loop thread only.
+/// One connected, non-blocking stream on a loop: TCP or Unix, plain or TLS.
+///
+/// Loop thread only.
 ///
 ///     ┌────────────┐   ┌─────────────┐   ┌──────┐  finish   ┌───────────┐
 ///     │ connecting │ ─▶│ handshaking │ ─▶│ open │ ────────▶ │ finishing │
@@ -60,8 +62,12 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   /// Takes over a socket.
   ///
   /// - Parameters:
+  ///   - loop: where it will live.
+  ///   - fd: the socket, which this object closes.
   ///   - isConnected: `false` while a `connect` is under way.
+  ///   - tls: TLS on this socket, if any.
   ///   - address: the other end, for error messages.
+  ///   - limits: how much may wait to be sent, and how long.
   init(
     loop: EventLoop, fd: CInt, isConnected: Bool, tls: TLSSession?, address: String, limits: WebSocketLimits
   ) {
@@ -79,7 +85,9 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     Descriptor.close(fd)
   }
 
-  /// Begins to wait for events. `streamDidOpen` comes first; it may come during this call.
+  /// Begins to wait for events.
+  ///
+  /// `streamDidOpen` comes first; it may come during this call.
   func start(owner: any StreamOwner) {
     self.owner = owner
     do throws(IOError) {
@@ -104,7 +112,9 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   // MARK: Reading
 
-  /// Whether bytes are taken from the socket. Off at the start.
+  /// Whether bytes are taken from the socket.
+  ///
+  /// Off at the start.
   func setReading(_ isReading: Bool) {
     guard isReading != self.isReading else { return }
     self.isReading = isReading
@@ -246,9 +256,13 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   // MARK: Ending
 
   /// Sends what is buffered, ends the stream, and waits for the peer to end its side: `streamDidClose(nil)` follows
-  /// within `timeout`. Bytes that still come are dropped.
+  /// within `timeout`.
   ///
-  /// - Parameter endsFirst: whether this side ends before the peer does. A WebSocket client does not.
+  /// Bytes that still come are dropped.
+  ///
+  /// - Parameters:
+  ///   - timeout: covers sending and waiting.
+  ///   - endsFirst: whether this side ends before the peer does. A WebSocket client does not.
   func finish(within timeout: Duration, endsFirst: Bool = true) {
     switch state {
     case .open:

@@ -1,6 +1,8 @@
 internal import COpenSSL
 
-/// TLS on one connected socket. Loop thread only.
+/// TLS on one connected socket.
+///
+/// Loop thread only.
 @safe
 final class TLSSession {
   enum Progress: Hashable {

@@ -10,7 +10,9 @@ enum Thread {
   /// A number that no other living thread has.
   static var currentNumber: UInt { UInt(pthread_self()) }
 
-  /// Starts a thread. It must be joined, unless `isDetached`.
+  /// Starts a thread.
+  ///
+  /// It must be joined, unless `isDetached`.
   static func start(isDetached: Bool = false, _ body: @escaping @Sendable () -> Void) throws(IOError) -> pthread_t {
     var thread = pthread_t()
     let context = unsafe Unmanaged.passRetained(Body(body))

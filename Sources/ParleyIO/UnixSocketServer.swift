@@ -9,9 +9,13 @@ public final class UnixSocketServer: @unchecked Sendable {
   private var connections: [ObjectIdentifier: LineConnection] = [:]
   private static let maximumConnectionCount = 64
 
-  /// Listens at `path` with mode 0600. A socket that a dead process has left there is replaced.
+  /// Listens at `path` with mode 0600.
+  ///
+  /// A socket that a dead process has left there is replaced.
   ///
   /// - Parameters:
+  ///   - loop: where it will live.
+  ///   - path: the socket's file.
   ///   - onConnection: called on the loop for each connection of this user or of root, and calls
   ///     ``LineConnection/start(onLine:onClose:)``.
   /// - Throws: `addressInUse` when a process listens there, `invalidAddress`, or `system`.
@@ -74,7 +78,9 @@ public final class UnixSocketServer: @unchecked Sendable {
 
 /// Opens line connections to a ``UnixSocketServer``.
 public enum UnixSocketClient {
-  /// Connects to `path`. The connection receives nothing before its `start` is called, on its loop.
+  /// Connects to `path`.
+  ///
+  /// The connection receives nothing before its `start` is called, on its loop.
   ///
   /// - Throws: `connectFailed` when nobody listens there.
   /// - Returns: the connection, on `loop`.

@@ -12,7 +12,9 @@ public enum WebSocketClient {
     public var fields: [(name: String, value: String)] = []
     /// Whom to trust for `wss`; required there.
     public var tls: TLSClientContext?
-    /// The limits of the connection. ``WebSocketLimits/headTimeout`` covers TLS and the answer.
+    /// The limits of the connection.
+    ///
+    /// ``WebSocketLimits/headTimeout`` covers TLS and the answer.
     public var limits = WebSocketLimits()
     /// How long the name and the TCP connection may take.
     public var connectTimeout: Duration = .seconds(5)
@@ -29,6 +31,7 @@ public enum WebSocketClient {
   /// - Parameters:
   ///   - url: `ws` or `wss`.
   ///   - loop: where the connection will live.
+  ///   - options: what to ask for.
   ///   - completion: called once, on the loop. To see the server's first message without a turn's delay, call
   ///     ``WebSocketConnection/start(onMessage:onClose:)`` in it.
   public static func connect(

@@ -162,7 +162,9 @@ public final class WebSocketConnection: @unchecked Sendable {
     return stream.write { machine.send(kind, payload, into: &$0) }
   }
 
-  /// Bytes that wait to be sent. Beyond ``WebSocketLimits/maximumBufferedByteCount`` the connection is dropped.
+  /// Bytes that wait to be sent.
+  ///
+  /// Beyond ``WebSocketLimits/maximumBufferedByteCount`` the connection is dropped.
   public var bufferedByteCount: Int { stream.bufferedByteCount }
 
   /// Has `body` called whenever everything sent has been handed to the kernel.
@@ -173,8 +175,10 @@ public final class WebSocketConnection: @unchecked Sendable {
 
   // MARK: Ending
 
-  /// Begins the closing handshake. The end comes within ``WebSocketLimits/closeTimeout``; messages that still arrive
-  /// are dropped. Does nothing on a connection that is closing.
+  /// Begins the closing handshake.
+  ///
+  /// The end comes within ``WebSocketLimits/closeTimeout``; messages that still arrive are dropped. Does nothing on a
+  /// connection that is closing.
   ///
   /// - Parameters:
   ///   - code: a code that may be on the wire.
@@ -186,7 +190,9 @@ public final class WebSocketConnection: @unchecked Sendable {
     if stream.write({ machine.close(code, reason: reason, now: loop.now, into: &$0) }) { pollMachine() }
   }
 
-  /// Drops the connection with a reset, and with it all that was not sent. `onClose` is called before this returns.
+  /// Drops the connection with a reset, and with it all that was not sent.
+  ///
+  /// `onClose` is called before this returns.
   public func abort() {
     loop.checkIsolated()
     closure = closure ?? .failed(.aborted)

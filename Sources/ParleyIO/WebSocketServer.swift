@@ -62,8 +62,10 @@ public final class WebSocketServer: @unchecked Sendable {
   /// Listens, and accepts from the loop's next turn on.
   ///
   /// - Parameters:
-  ///   - onUpgrade: called on the loop for each valid request, and decides at once.
+  ///   - loop: where it will live.
+  ///   - configuration: how to listen and whom to let in.
   ///   - onRefusal: called on the loop for each connection that ends before its upgrade.
+  ///   - onUpgrade: called on the loop for each valid request, and decides at once.
   /// - Throws: `system`, `addressInUse` or `invalidAddress`.
   public init(
     loop: EventLoop, configuration: Configuration, onRefusal: RefusalHandler? = nil,
@@ -88,13 +90,17 @@ public final class WebSocketServer: @unchecked Sendable {
     }
   }
 
-  /// Connections after their upgrade. On the loop only.
+  /// Connections after their upgrade.
+  ///
+  /// On the loop only.
   public var connectionCount: Int {
     loop.checkIsolated()
     return connections.count
   }
 
-  /// Connections that have not been marked authenticated, those before their upgrade among them. On the loop only.
+  /// Connections that have not been marked authenticated, those before their upgrade among them.
+  ///
+  /// On the loop only.
   public var unauthenticatedConnectionCount: Int {
     loop.checkIsolated()
     return unauthenticatedCount

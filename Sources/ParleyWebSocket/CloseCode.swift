@@ -14,9 +14,13 @@ public struct CloseCode: RawRepresentable, Hashable, Sendable {
   public static let protocolError = Self(rawValue: 1002)
   /// 1003: a kind of data that this endpoint does not accept.
   public static let unsupportedData = Self(rawValue: 1003)
-  /// 1005: a Close frame without a code. Never on the wire.
+  /// 1005: a Close frame without a code.
+  ///
+  /// Never on the wire.
   public static let noStatus = Self(rawValue: 1005)
-  /// 1006: the connection ended without a Close frame. Never on the wire.
+  /// 1006: the connection ended without a Close frame.
+  ///
+  /// Never on the wire.
   public static let abnormal = Self(rawValue: 1006)
   /// 1007: text that is not UTF-8.
   public static let invalidPayload = Self(rawValue: 1007)

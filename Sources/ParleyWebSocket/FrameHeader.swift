@@ -59,8 +59,11 @@ public struct FrameHeader: Hashable, Sendable {
 
   /// Reads the header at the start of `bytes`, strictly: it fails at the first byte that shows a fault.
   ///
-  /// - Parameter sender: whose frames these are: a client's must be masked, a server's must not.
+  /// - Parameters:
+  ///   - bytes: the frame from its first byte.
+  ///   - sender: whose frames these are: a client's must be masked, a server's must not.
   /// - Returns: the header and its size, or `nil` while `bytes` holds too few.
+  /// - Throws: the rule of RFC 6455 section 5 that the header breaks.
   public static func decode(
     _ bytes: RawSpan, from sender: WebSocketMachine.Role
   ) throws(WebSocketError) -> (header: FrameHeader, size: Int)? {

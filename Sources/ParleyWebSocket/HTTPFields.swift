@@ -4,7 +4,9 @@ public struct HTTPFields: Hashable, Sendable {
   public struct Field: Hashable, Sendable {
     /// The name in lower case: a token.
     public let name: String
-    /// The value without the white space around it. Bytes beyond ASCII read as Latin-1.
+    /// The value without the white space around it.
+    ///
+    /// Bytes beyond ASCII read as Latin-1.
     public let value: String
   }
 

@@ -50,8 +50,10 @@ enum HTTPSyntax {
     return Int(text)
   }
 
-  /// Splits `host [":" port]`, where the host is a name, an IPv4 address or an IPv6 address in brackets; `nil` if it
-  /// is none of them. The host comes back without brackets, in lower case.
+  /// Splits `host [":" port]`, where the host is a name, an IPv4 address or an IPv6 address in brackets; `nil` if it is
+  /// none of them.
+  ///
+  /// The host comes back without brackets, in lower case.
   static func hostAndPort(_ text: some StringProtocol) -> (host: String, port: UInt16?)? {
     var rest = Substring(text)
     var host: Substring

@@ -22,6 +22,7 @@ public struct MaskingKey: Hashable, Sendable {
   /// Masks or unmasks (it is the same) part of a frame's payload in place.
   ///
   /// - Parameters:
+  ///   - bytes: memory that holds the payload.
   ///   - range: the bytes to change, within `bytes`.
   ///   - phase: how many payload bytes came before them.
   public func apply(to bytes: inout MutableRawSpan, _ range: Range<Int>, phase: Int) {

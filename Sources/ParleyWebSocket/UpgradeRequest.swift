@@ -4,7 +4,9 @@ internal import ParleyWire
 public struct UpgradePolicy: Hashable, Sendable {
   /// The hosts this server answers to, in lower case and without port, or `nil` for any.
   public var allowedHosts: Set<String>?
-  /// The origins of browsers that may connect, compared exactly. None by default: other clients send no `Origin`.
+  /// The origins of browsers that may connect, compared exactly.
+  ///
+  /// None by default: other clients send no `Origin`.
   public var allowedOrigins: Set<String> = []
   /// The subprotocols this server speaks; the client's first that is among them is chosen.
   public var subprotocols: [String] = []
@@ -65,9 +67,12 @@ public struct UpgradeRequest: Hashable, Sendable {
     self.fields = fields
   }
 
-  /// The bytes of the `101` that accepts this request. It agrees to no extension.
+  /// The bytes of the `101` that accepts this request.
+  ///
+  /// It agrees to no extension.
   ///
   /// - Parameter subprotocol: one of ``offeredSubprotocols``, or `nil` for none.
+  /// - Returns: a whole response head.
   public func acceptance(subprotocol: String?) -> [UInt8] {
     precondition(subprotocol.map { offeredSubprotocols.contains($0) } ?? true)
     var text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -82,6 +87,7 @@ public enum UpgradeRefusal {
   /// The bytes of an answer without a body.
   ///
   /// - Parameter status: 400 to 599.
+  /// - Returns: a whole response.
   public static func response(status: Int) -> [UInt8] {
     precondition((400...599).contains(status))
     var text = "HTTP/1.1 \(status) \(reason(status))\r\n"

@@ -6,8 +6,9 @@ public struct WebSocketLimits: Hashable, Sendable {
   public var maximumHeadByteCount = 4096
   /// Header fields of an HTTP head.
   public var maximumFieldCount = 32
-  /// From the connection's first instant to a complete request (or response) head, TLS included. Absolute: bytes
-  /// that trickle in do not extend it.
+  /// From the connection's first instant to a complete request (or response) head, TLS included.
+  ///
+  /// Absolute: bytes that trickle in do not extend it.
   public var headTimeout: Duration = .seconds(5)
   /// Bytes of a message, all its fragments together.
   public var maximumMessageByteCount = 16_404

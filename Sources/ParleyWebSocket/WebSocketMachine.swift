@@ -68,7 +68,9 @@ public struct WebSocketMachine: ~Copyable {
     case closeTimeout
   }
 
-  /// The largest message accepted from here on. Starts at ``WebSocketLimits/maximumMessageByteCount``.
+  /// The largest message accepted from here on.
+  ///
+  /// Starts at ``WebSocketLimits/maximumMessageByteCount``.
   public var maximumMessageByteCount: Int
   /// While on, anything but a whole, unfragmented binary message or a Close frame fails the connection: for as long
   /// as the peer has not proved who it is.
@@ -100,8 +102,10 @@ public struct WebSocketMachine: ~Copyable {
   /// Starts after the opening handshake.
   ///
   /// - Parameters:
-  ///   - maskingKey: called for each frame that a client sends; must be unpredictable. A server never calls it.
+  ///   - role: which end this is.
+  ///   - limits: what the peer may do.
   ///   - now: the driver's time; the first ping is due one interval later.
+  ///   - maskingKey: called for each frame that a client sends; must be unpredictable. A server never calls it.
   public init(
     role: Role, limits: WebSocketLimits = .init(), now: ContinuousClock.Instant,
     maskingKey: @escaping () -> MaskingKey
@@ -346,6 +350,8 @@ public struct WebSocketMachine: ~Copyable {
   /// - Parameters:
   ///   - code: a code that may be on the wire, or `nil` for a Close without one.
   ///   - reason: at most 123 bytes of UTF-8.
+  ///   - now: the driver's time.
+  ///   - output: where the Close frame goes.
   /// - Returns: `false`, and nothing appended, when the connection is already closing.
   @discardableResult
   public mutating func close(
