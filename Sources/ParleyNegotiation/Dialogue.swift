@@ -1,0 +1,104 @@
+import ParleyWire
+
+/// One side's statements in one dialogue, as far as the checks need them.
+struct Strand: Equatable {
+  /// How many there are.
+  var count: Int64 = 0
+  /// The id of the last one.
+  var last = StatementID.zero
+  /// When the last one was signed.
+  var lastCreated = UnixNanoseconds(0)
+  /// The ids of all, while they are kept.
+  var ids: [StatementID] = []
+  /// How many of the other side's statements this side is known to have processed, as its `seen` says.
+  var seenCount = 0
+
+  mutating func append(_ id: StatementID, created: UnixNanoseconds, keeping limit: Int) {
+    count += 1
+    last = id
+    lastCreated = max(lastCreated, created)
+    if ids.count < limit { ids.append(id) }
+  }
+}
+
+/// The state of one dialogue, as one side sees it.
+struct Dialogue: Equatable {
+  enum Phase: Equatable {
+    case open
+    case traded
+    case closed
+  }
+
+  /// An Accept of this side's that has no verdict yet.
+  struct Pending: Equatable {
+    let accept: StatementID
+    let offer: StatementID
+    let lots: Int64
+    let terms: [UInt8]
+    let side: Side
+    /// The offer's end.
+    let expiry: UnixNanoseconds
+  }
+
+  /// The sender's latest offer, and why it is dead; `nil` while it lives.
+  struct PeerOffer: Equatable {
+    var live: LiveOffer
+    var end: OfferEnd?
+  }
+
+  let id: DialogueID
+  let role: Role
+  let request: QuoteRequest
+  let requestID: StatementID
+  let created: UnixNanoseconds
+  let expiry: UnixNanoseconds
+
+  var phase = Phase.open
+  var pending: Pending?
+  /// Why the dialogue closes once the pending Accept has been declined.
+  var closing: DialogueEnd?
+  var mine = Strand()
+  var theirs = Strand()
+  var myOffer: LiveOffer?
+  var myDeadOffers: [StatementID: OfferEnd] = [:]
+  var peerOffer: PeerOffer?
+  /// The round of the last Counter that its signer sent and the other side took.
+  var counterRound: Int64 = 0
+  /// The round of the last Quote.
+  var quoteRound: Int64 = 0
+  /// Whether a Quote of the responder's was not refused.
+  var isQuoted = false
+  /// This side's Accepts that were declined.
+  var declined: [StatementID] = []
+  var trade: Trade?
+  /// When it was closed.
+  var closedAt: UnixNanoseconds?
+
+  /// The peer's offer while it is live.
+  var peerLive: LiveOffer? { peerOffer.flatMap { $0.end == nil ? $0.live : nil } }
+
+  var isOpen: Bool { phase == .open }
+
+  /// Lots reserved for the live firm offer.
+  var firmLots: Int64 { myOffer.map { $0.offer.mode == .firm ? $0.offer.lotsAtMost : 0 } ?? 0 }
+}
+
+extension DialogueView {
+  init(_ dialogue: Dialogue) {
+    id = dialogue.id
+    role = dialogue.role
+    phase =
+      switch dialogue.phase {
+      case .open: dialogue.pending.map { .acceptInDoubt($0.accept) } ?? .open
+      case .traded: .traded
+      case .closed: .closed
+      }
+    request = dialogue.request
+    requestID = dialogue.requestID
+    created = dialogue.created
+    expiry = dialogue.expiry
+    myOffer = dialogue.myOffer
+    peerOffer = dialogue.peerLive
+    trade = dialogue.trade
+  }
+}

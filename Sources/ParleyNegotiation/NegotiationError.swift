@@ -1,0 +1,45 @@
+public import ParleyWire
+
+/// Why a command was not carried out, or a journal not read: never a peer's doing.
+///
+/// Whatever is thrown, the session is as it was before.
+public enum NegotiationError: Error, Hashable, Sendable {
+  /// The pair's first synchronisation has not happened yet, or no channel is synchronised and the command needs one.
+  case notConnected
+  /// The session is frozen; only operators end that.
+  case frozen(NegotiationCode)
+  /// There is no such dialogue here, or it was forgotten.
+  case unknownDialogue(DialogueID)
+  /// The dialogue is over.
+  case dialogueClosed(DialogueID)
+  /// The command belongs to the other role.
+  case wrongRole
+  /// An Accept of one's own has no verdict yet.
+  case acceptUndecided(StatementID)
+  /// One's own offer is held until this time.
+  case held(until: UnixNanoseconds)
+  /// There is no live offer of that id.
+  case noLiveOffer
+  /// The offer is only indicative.
+  case indicative
+  /// By this node's clock the offer may end before an Accept of it arrives.
+  case tooLate(expiry: UnixNanoseconds)
+  /// The request allows no more Counters.
+  case noRoundsLeft
+  /// The peer has not quoted yet.
+  case notQuotedYet
+  /// The values given make no valid statement; the fault says which, as if the peer had sent it.
+  case invalid(Fault)
+  /// One of ``NegotiationLimits`` stands in the way; its name.
+  case limit(String)
+  /// The group's cap: this many lots are still free.
+  case overCap(free: Int64)
+  /// An earlier Accept is overdue: no new one to this peer.
+  case peerOverdue(StatementID)
+  /// The client order id was used for something else.
+  case clientOrderIDReused(String)
+  /// A client order id has 1 to 64 bytes.
+  case clientOrderIDLength(Int)
+  /// A journal row does not read, or cannot follow the rows before it.
+  case corruptRow(String)
+}

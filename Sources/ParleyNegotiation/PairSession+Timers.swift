@@ -1,0 +1,85 @@
+public import ParleyWire
+
+// What the clock does: it ends offers and dialogues, and never decides whether there is a trade.
+extension PairSession {
+  /// How long a TradeAck may take before the operator is told, in nanoseconds.
+  static let tradeAckPatience: Int64 = 86_400 * 1_000_000_000
+
+  /// Does what has become due.
+  public mutating func poll(now: UnixNanoseconds) -> Outcome {
+    var outcome = Outcome(channel: channelCount)
+    runTimers(journalTime(now), &outcome)
+    return outcome
+  }
+
+  /// When ``poll(now:)`` will have something to do; `nil` when only a frame or a command can change that.
+  public var nextDeadline: UnixNanoseconds? {
+    guard state.frozen == nil else { return nil }
+    var next: UnixNanoseconds?
+    func note(_ time: UnixNanoseconds) { next = min(next ?? time, time) }
+    for dialogue in state.openDialogues {
+      if let mine = dialogue.myOffer { note(mine.expiry.advanced(byNanoseconds: 1)) }
+      if let theirs = dialogue.peerLive { note(afterPeers(theirs.expiry)) }
+      if let pending = dialogue.pending {
+        if !reported.contains(pending.accept) { note(overdueTime(pending).advanced(byNanoseconds: 1)) }
+      } else if dialogue.myOffer == nil, dialogue.peerLive == nil {
+        note(requestEnd(dialogue).advanced(byNanoseconds: 1))
+      }
+    }
+    for id in state.unacknowledged {
+      guard let trade = state.dialogues[id]?.trade, !reported.contains(trade.confirm) else { continue }
+      note(trade.decided.advanced(byNanoseconds: Self.tradeAckPatience + 1))
+    }
+    return next
+  }
+
+  /// The first instant at which a deadline of the peer's is surely over.
+  private func afterPeers(_ expiry: UnixNanoseconds) -> UnixNanoseconds {
+    expiry.advanced(byNanoseconds: limits.clockTolerance).advanced(byNanoseconds: 1)
+  }
+
+  /// The last instant at which the request may not be over yet.
+  private func requestEnd(_ dialogue: Dialogue) -> UnixNanoseconds {
+    dialogue.role == .requester
+      ? dialogue.expiry : dialogue.expiry.advanced(byNanoseconds: limits.clockTolerance)
+  }
+
+  /// Until when the verdict should be here.
+  func overdueTime(_ pending: Dialogue.Pending) -> UnixNanoseconds {
+    pending.expiry.advanced(byNanoseconds: limits.clockTolerance)
+      .advanced(byNanoseconds: limits.clockTolerance).advanced(byNanoseconds: limits.transitAllowance)
+  }
+
+  /// This side's live offer, if it is alive at `now`.
+  func aliveMine(_ dialogue: Dialogue, _ now: UnixNanoseconds) -> LiveOffer? {
+    dialogue.myOffer.flatMap { now <= $0.expiry ? $0 : nil }
+  }
+
+  /// Whether the dialogue ends at `now` for want of anything live.
+  func isPast(_ dialogue: Dialogue, _ now: UnixNanoseconds) -> Bool {
+    guard dialogue.isOpen, dialogue.pending == nil, aliveMine(dialogue, now) == nil else { return false }
+    if let theirs = dialogue.peerLive, now < afterPeers(theirs.expiry) { return false }
+    return now > requestEnd(dialogue)
+  }
+
+  mutating func runTimers(_ now: UnixNanoseconds, _ outcome: inout Outcome) {
+    guard state.frozen == nil else { return }
+    for id in state.open {
+      guard let dialogue = state.dialogues[id] else { continue }
+      if dialogue.myOffer != nil, aliveMine(dialogue, now) == nil { record(.ended(id, .myOffer), now, &outcome) }
+      if let theirs = dialogue.peerLive, now >= afterPeers(theirs.expiry) {
+        record(.ended(id, .peerOffer), now, &outcome)
+      }
+      if isPast(dialogue, now) { record(.ended(id, .dialogue), now, &outcome) }
+      if let pending = dialogue.pending, now > overdueTime(pending), reported.insert(pending.accept).inserted {
+        outcome.events.append(.overdue(id, accept: pending.accept))
+      }
+    }
+    for id in state.unacknowledged {
+      guard let trade = state.dialogues[id]?.trade, trade.decided.nanoseconds(to: now) > Self.tradeAckPatience,
+        reported.insert(trade.confirm).inserted
+      else { continue }
+      outcome.events.append(.tradeUnacknowledged(id))
+    }
+  }
+}

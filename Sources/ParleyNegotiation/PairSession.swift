@@ -1,0 +1,181 @@
+public import ParleyIdentity
+public import ParleyWire
+
+/// The negotiation between this node and one peer, over any number of channels and restarts.
+///
+/// A sans-IO machine: it owns no socket, clock, disk or randomness. Every input returns an ``Outcome``: rows to make
+/// durable, then frames to send and events to tell. Life of a session:
+///
+///     init ──▶ restore(row)* ──▶ begin ──▶ poll ──▶ channelOpened ──▶ receive, commands, poll ──▶ channelClosed ─┐
+///                                                        ▲                                                       │
+///                                                        └───────────────────────────────────────────────────────┘
+///
+/// Invariant: all that is decided is in the rows. Folding them again gives the same state, and signs nothing.
+public struct PairSession: ~Copyable {
+  /// Bytes of an incarnation.
+  public static let incarnationByteCount = 16
+  /// The longest client order id, in bytes.
+  public static let clientOrderIDByteLimit = 64
+
+  enum Channel: Equatable {
+    case closed
+    case awaitingSync
+    case synced
+  }
+
+  let signer: any Signer
+  /// The other side.
+  public let peer: PeerIdentity
+  /// How much is allowed.
+  public let limits: NegotiationLimits
+  /// Which requests are taken; may be changed at any time.
+  public var policy: NegotiationPolicy
+  var state: PairState
+  var channel: Channel = .closed
+  var channelCount = 0
+  /// What the peer accepts, from its last SYNC.
+  var peerLimits: Sync.Limits?
+  /// The link that the peer announced for a statement which is still to come.
+  var announced: (n: Int64, link: Hash256)?
+  var rates: Rates
+  /// Times of gaps since the last statement that was received in order.
+  var gaps: [UnixNanoseconds] = []
+  /// What has been reported as overdue or unacknowledged since the start.
+  var reported: Set<StatementID> = []
+
+  /// Creates a session that knows nothing of its past.
+  ///
+  /// - Parameters:
+  ///   - signer: Signs for this node.
+  ///   - peer: The other side, as the secure channel proved it.
+  ///   - limits: How much is allowed.
+  ///   - policy: Which requests are taken.
+  /// - Precondition: the two identities differ.
+  public init(
+    signer: any Signer, peer: PeerIdentity, limits: NegotiationLimits = NegotiationLimits(),
+    policy: NegotiationPolicy = NegotiationPolicy()
+  ) {
+    precondition(signer.identity.did != peer.did)
+    self.signer = signer
+    self.peer = peer
+    self.limits = limits
+    self.policy = policy
+    state = PairState(local: signer.identity.did.string, peer: peer.did.string)
+    rates = Rates()
+  }
+
+  // MARK: Starting
+
+  /// Folds one journal row of this pair; all of them, in order, before anything else. A row that was folded before
+  /// changes nothing.
+  ///
+  /// - Throws: ``NegotiationError/corruptRow(_:)``; the session is then of no use.
+  public mutating func restore(_ row: [UInt8]) throws(NegotiationError) {
+    precondition(channel == .closed)
+    var events: [SessionEvent] = []
+    try state.apply(try JournalRow(row), &events)
+  }
+
+  /// Begins the pair's state where no row has been restored; else does nothing.
+  ///
+  /// - Parameter incarnation: 16 random bytes.
+  public mutating func begin(incarnation: [UInt8], now: UnixNanoseconds) -> Outcome {
+    precondition(incarnation.count == Self.incarnationByteCount && incarnation.contains { $0 != 0 })
+    var outcome = Outcome(channel: channelCount)
+    if state.incarnation == nil {
+      record(.began(incarnation: incarnation, local: state.local, peer: state.peer), now, &outcome)
+    }
+    return outcome
+  }
+
+  // MARK: Reading
+
+  /// Whether a channel is open and synchronised.
+  public var isSynced: Bool { channel == .synced && state.frozen == nil }
+
+  /// Why the session is frozen; `nil` while it is not.
+  public var frozen: NegotiationCode? { state.frozen }
+
+  /// How many statements this side has signed, how many of them the peer has, and how many came from it.
+  public var counters: (sent: Int64, acknowledged: Int64, received: Int64) {
+    (state.sent, state.acknowledged, state.received)
+  }
+
+  /// One dialogue; `nil` when there is none of that id.
+  public func dialogue(_ id: DialogueID) -> DialogueView? { state.dialogues[id].map(DialogueView.init) }
+
+  /// All dialogues that are open or have an Accept in doubt, the oldest first.
+  public var openDialogues: [DialogueView] {
+    state.openDialogues.map(DialogueView.init)
+  }
+
+  /// All trades of the pair, the oldest first.
+  public var trades: [Trade] { state.dialogues.values.compactMap(\.trade).sorted { $0.decided < $1.decided } }
+
+  /// Lots of this side's live firm offers, reserved until they die.
+  public var firmLots: Int64 { state.firmLots }
+
+  // MARK: Writing
+
+  /// Makes a row, applies it, and puts it into the outcome: the only way in which the state changes.
+  mutating func record(_ content: JournalRow.Content, _ now: UnixNanoseconds, _ outcome: inout Outcome) {
+    let row = JournalRow(content, at: now)
+    do throws(NegotiationError) {
+      try state.apply(row, &outcome.events)
+    } catch {
+      preconditionFailure("a row of one's own making must apply: \(error)")
+    }
+    outcome.rows.append(row)
+  }
+
+  /// The time to decide and journal by: the wall clock, but never back.
+  func journalTime(_ now: UnixNanoseconds) -> UnixNanoseconds { max(now, state.time) }
+}
+
+/// What a session knows of one dialogue.
+public struct DialogueView: Hashable, Sendable {
+  /// Where a dialogue stands.
+  public enum Phase: Hashable, Sendable {
+    /// Offers and Accepts are possible.
+    case open
+    /// This side's Accept has no verdict yet.
+    case acceptInDoubt(StatementID)
+    /// There is a trade.
+    case traded
+    /// It ended without one.
+    case closed
+  }
+
+  /// The dialogue.
+  public let id: DialogueID
+  /// This side's role.
+  public let role: Role
+  /// Where it stands.
+  public let phase: Phase
+  /// What was asked.
+  public let request: QuoteRequest
+  /// The request's id.
+  public let requestID: StatementID
+  /// When it was asked, by the requester's clock.
+  public let created: UnixNanoseconds
+  /// The request's end, by the requester's clock.
+  public let expiry: UnixNanoseconds
+  /// This side's live offer.
+  public let myOffer: LiveOffer?
+  /// The peer's live offer.
+  public let peerOffer: LiveOffer?
+  /// The trade.
+  public let trade: Trade?
+}
+
+/// What a command led to.
+public struct CommandResult: Hashable, Sendable {
+  /// The dialogue.
+  public let dialogue: DialogueID
+  /// The statement that was signed.
+  public let statement: StatementID
+  /// Whether the client order id had been used for the same command before, and nothing was done now.
+  public let isRepeat: Bool
+  /// What to make durable, send and tell; empty when repeated.
+  public let outcome: Outcome
+}

@@ -1,0 +1,221 @@
+import ParleyWire
+
+// Statements in the fold.
+extension PairState {
+  // MARK: Sent
+
+  mutating func applySent(
+    _ n: Int64, _ bytes: [UInt8], _ order: JournalRow.ClientOrder?, _ events: inout [SessionEvent]
+  ) throws(NegotiationError) {
+    let statement: Statement
+    do throws(Fault) {
+      statement = try Statement(bytes)
+    } catch {
+      throw .corruptRow("a statement of one's own does not read: \(error)")
+    }
+    sent = n
+    sentLink = Self.link(after: sentLink, n: n, id: statement.id)
+    outbox.append(Outbound(n: n, link: sentLink, bytes: bytes))
+    outboxByteCount += bytes.count
+    let header = statement.header
+    if let order {
+      orders[Array(order.id.utf8)] = OrderResult(
+        content: order.content, dialogue: header.dialogue, statement: statement.id)
+    }
+    if header.dialogue == .pair {
+      minePair.append(statement.id, created: header.created, keeping: 0)
+      return
+    }
+    if case .quoteRequest(let request) = statement.payload { open(request, statement, role: .requester, &events) }
+    guard var dialogue = dialogues[header.dialogue] else {
+      throw .corruptRow("a statement of one's own is in no dialogue")
+    }
+    dialogue.mine.append(
+      statement.id, created: header.created, keeping: dialogue.phase == .closed ? 0 : Self.strandLimit)
+    try applySent(statement, &dialogue, &events)
+    store(dialogue)
+  }
+
+  private mutating func applySent(
+    _ statement: Statement, _ dialogue: inout Dialogue, _ events: inout [SessionEvent]
+  ) throws(NegotiationError) {
+    switch statement.payload {
+    case .quoteRequest, .tradeAck: break
+    case .quote(let offer), .counter(let offer):
+      dialogue.endMyOffer(.superseded, &events)
+      dialogue.myOffer = LiveOffer(statement, offer)
+      dialogue.note(offer, statement.payload.kind)
+    case .accept(let accept):
+      guard let offer = dialogue.peerOffer?.live, offer.id == accept.offer else {
+        throw .corruptRow("an Accept of one's own names no offer")
+      }
+      dialogue.endMyOffer(.crossed, &events)
+      dialogue.pending = Dialogue.Pending(
+        accept: statement.id, offer: accept.offer, lots: accept.lots, terms: accept.terms, side: accept.side,
+        expiry: offer.expiry)
+    case .confirm(let confirm):
+      guard let trade = trade(statement, confirm, dialogue, isAcceptor: false) else {
+        throw .corruptRow("a Confirm of one's own does not read")
+      }
+      dialogue.trade(trade, &events)
+      unacknowledged.append(dialogue.id)
+      if dialogue.role == .requester { groups[dialogue.request.group]?.filled += trade.terms.lots }
+    case .decline(let decline):
+      events.append(.declinedPeer(dialogue.id, accept: decline.accept, decline.code))
+    case .quoteCancel: dialogue.endMyOffer(.cancelled, &events)
+    case .pass(let pass): dialogue.close(.passed(pass.code), time, &events)
+    case .reject(let reject):
+      if dialogue.role == .responder, reject.target == dialogue.requestID {
+        dialogue.close(.refused(reject.code), time, &events)
+      }
+    }
+  }
+
+  // MARK: Received
+
+  mutating func applyReceived(
+    _ bytes: [UInt8], _ code: NegotiationCode, _ effect: JournalRow.Effect, _ events: inout [SessionEvent]
+  ) {
+    let envelope = try? Envelope(bytes)
+    let id = envelope?.id ?? Envelope.malformedID(bytes)
+    received += 1
+    receivedLink = Self.link(after: receivedLink, n: received, id: id)
+    recent.append(id)
+    if recent.count >= 2 * Self.recentLimit { recent.removeFirst(recent.count - Self.recentLimit) }
+    guard let envelope, let header = try? Header.decode(envelope.header), isFromPeer(header) else { return }
+    let statement = effect == .none ? nil : try? Statement(envelope, header)
+    if let statement, effect == .full, case .quoteRequest(let request) = statement.payload {
+      open(request, statement, role: .responder, &events)
+    }
+    if header.dialogue == .pair {
+      theirsPair.append(id, created: header.created, keeping: 0)
+    } else if var dialogue = dialogues[header.dialogue] {
+      let isClosed = dialogue.phase == .closed
+      dialogue.theirs.append(id, created: header.created, keeping: isClosed ? 0 : Self.strandLimit)
+      if let count = dialogue.seenCount(naming: header.seen) { dialogue.theirs.seenCount = count }
+      store(dialogue)
+    }
+    guard let statement else { return }
+    apply(statement, code, effect, &events)
+  }
+
+  /// Whether the header names the pair, in this direction.
+  func isFromPeer(_ header: Header) -> Bool {
+    header.from.hasSameBytes(as: peer) && header.to.hasSameBytes(as: local)
+  }
+
+  private mutating func apply(
+    _ statement: Statement, _ code: NegotiationCode, _ effect: JournalRow.Effect, _ events: inout [SessionEvent]
+  ) {
+    switch statement.payload {
+    case .decline(let decline): return applyDecline(decline, &events)
+    case .reject(let reject): return applyReject(reject, &events)
+    case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck: break
+    }
+    guard var dialogue = dialogues[statement.header.dialogue] else { return }
+    switch statement.payload {
+    case .quote(let offer), .counter(let offer):
+      dialogue.endPeerOffer(.superseded, &events)
+      let live = LiveOffer(statement, offer)
+      dialogue.peerOffer = Dialogue.PeerOffer(live: live, end: effect == .full ? nil : .rejected)
+      guard effect == .full else { break }
+      dialogue.note(offer, statement.payload.kind)
+      events.append(
+        statement.payload.kind == .quote ? .quoteArrived(dialogue.id, live) : .counterArrived(dialogue.id, live))
+    case .accept: dialogue.endPeerOffer(.crossed, &events)
+    case .confirm(let confirm):
+      guard let trade = trade(statement, confirm, dialogue, isAcceptor: true) else { return }
+      dialogue.trade(trade, &events)
+      if dialogue.role == .requester { groups[dialogue.request.group]?.filled += trade.terms.lots }
+    case .quoteCancel:
+      if dialogue.peerOffer?.end == .expired || dialogue.peerOffer?.end == .rejected {
+        dialogue.peerOffer?.end = .cancelled
+      } else {
+        dialogue.endPeerOffer(.cancelled, &events)
+      }
+    case .pass(let pass): dialogue.close(.peerPassed(pass.code), time, &events)
+    case .tradeAck:
+      unacknowledged.removeAll { $0 == dialogue.id }
+      events.append(.tradeAcknowledged(dialogue.id))
+    case .quoteRequest, .decline, .reject: break
+    }
+    store(dialogue)
+  }
+
+  private mutating func applyDecline(_ decline: Decline, _ events: inout [SessionEvent]) {
+    guard let id = dialogue(pending: decline.accept), var dialogue = dialogues[id] else { return }
+    dialogue.pending = nil
+    dialogue.declined.append(decline.accept)
+    events.append(.declined(id, accept: decline.accept, decline.code))
+    if let end = dialogue.closing { dialogue.close(end, time, &events) }
+    store(dialogue)
+  }
+
+  private mutating func applyReject(_ reject: Reject, _ events: inout [SessionEvent]) {
+    let id = dialogue(ofMine: reject.target)
+    events.append(
+      .rejected(id, target: reject.target, Fault(reject.code, field: reject.field, reject.text)))
+    guard let id, var dialogue = dialogues[id] else { return }
+    if dialogue.requestID == reject.target {
+      dialogue.close(.refused(reject.code), time, &events)
+    } else {
+      dialogue.endMyOffer(.rejected, &events)
+    }
+    store(dialogue)
+  }
+
+  // MARK: Pieces
+
+  private mutating func open(
+    _ request: QuoteRequest, _ statement: Statement, role: Role, _ events: inout [SessionEvent]
+  ) {
+    let header = statement.header
+    open.append(header.dialogue)
+    dialogues[header.dialogue] = Dialogue(
+      id: header.dialogue, role: role, request: request, requestID: statement.id, created: header.created,
+      expiry: header.expiry)
+    if role == .requester {
+      groups[request.group, default: Group(cap: request.lotsMax)].dialogueCount += 1
+    } else {
+      events.append(.requestArrived(header.dialogue, request, expiry: header.expiry))
+    }
+  }
+
+  private func trade(
+    _ statement: Statement, _ confirm: Confirm, _ dialogue: Dialogue, isAcceptor: Bool
+  ) -> Trade? {
+    guard let embedded = try? Statement(confirm.acceptStatement), case .accept(let accept) = embedded.payload,
+      let terms = try? Terms.decode(accept.terms)
+    else { return nil }
+    return Trade(
+      dialogue: dialogue.id, offer: accept.offer, accept: embedded.id, confirm: statement.id, terms: terms,
+      side: (dialogue.role == .requester) == terms.requesterBuys ? .buy : .sell, isAcceptor: isAcceptor,
+      received: confirm.received, decided: confirm.decided)
+  }
+}
+
+extension LiveOffer {
+  init(_ statement: Statement, _ offer: Offer) {
+    self.init(
+      id: statement.id, offer: offer, created: statement.header.created, expiry: statement.header.expiry)
+  }
+}
+
+extension Dialogue {
+  /// How many of this side's statements the peer had processed when it named `seen`: not fewer than it named before.
+  func seenCount(naming seen: StatementID) -> Int? {
+    let start = max(theirs.seenCount - 1, 0)
+    guard start < mine.ids.count, let index = mine.ids[start...].firstIndex(of: seen) else { return nil }
+    return index + 1
+  }
+
+  /// Notes the round of an offer that was sent, or taken.
+  mutating func note(_ offer: Offer, _ kind: Kind) {
+    if kind == .quote {
+      quoteRound = offer.round
+      isQuoted = true
+    } else {
+      counterRound = offer.round
+    }
+  }
+}
