@@ -1,0 +1,6 @@
+import ParleyIdentity
+
+extension DID {
+  /// Whether both have the same bytes: a DID on the wire is compared as it stands.
+  func hasSameBytes(as other: DID) -> Bool { string.utf8.elementsEqual(other.string.utf8) }
+}

@@ -1,0 +1,237 @@
+public import ParleyCrypto
+public import ParleyIdentity
+import ParleyWire
+
+/// The side that dials, from message 1 to the responder's answer (sections 1 to 4).
+///
+/// A sans-IO machine: the driver sends what the methods return and passes in what comes.
+///
+///     ┌─────────────────┐ begin ┌──────────────────┐ receiveMessage2 ┌────────────────┐ receiveAccept ┌─────────────┐
+///     │ awaitingUpgrade │ ────▶ │ awaitingMessage2 │ ──────────────▶ │ awaitingAccept │ ────────────▶ │ established │
+///     └─────────────────┘       └──────────────────┘                 └────────────────┘               └─────────────┘
+///
+/// An error leads to `ended`, where no key is left. The driver closes at once then, whatever the error.
+public struct Initiator: ~Copyable {
+  /// Message 1, to go into the upgrade request (``HandshakeHeader``), or be sent as the first WebSocket message where
+  /// the field did not get through.
+  public let message1: [UInt8]
+
+  private var state: State
+
+  /// Prepares message 1.
+  ///
+  /// - Parameters:
+  ///   - signer: This side's identity.
+  ///   - responder: The side that is dialled, resolved beforehand.
+  ///   - staticKey: This side's static key, which a process may keep for up to 24 hours.
+  ///   - randomness: Of this handshake alone.
+  public init(
+    signer: any Signer, responder: PeerIdentity, staticKey: X25519.PrivateKey = X25519.PrivateKey(),
+    randomness: HandshakeRandomness = .system()
+  ) {
+    self.init(
+      parties: Parties(
+        signer: signer, ownDocumentHash: signer.identity.documentHash, responder: responder,
+        responderDocumentHash: responder.documentHash),
+      staticKey: staticKey, randomness: randomness)
+  }
+
+  init(parties: Parties, staticKey: X25519.PrivateKey, randomness: HandshakeRandomness) {
+    let e = X25519.PrivateKey(raw: randomness.ephemeralKey)
+    let e1 = MLKEM768.DecapsulationKey(seed: randomness.kemSeed)
+    let message1 = Message1(e: e.publicKey, e1: e1.encapsulationKey, to: parties.responder.did)
+    self.message1 = message1.bytes
+    state = .awaitingUpgrade(
+      AwaitingUpgrade(parties: parties, s: staticKey, e: e, e1: e1, payload: message1.payload))
+  }
+
+  /// Tells what the connection is bound to, once the responder has switched protocols.
+  ///
+  /// - Precondition: It is called once, before any other method.
+  public mutating func begin(prologue: Prologue) {
+    state.begin(prologue)
+  }
+
+  /// Takes message 2 and checks everything about the responder.
+  ///
+  /// - Returns: Message 3, to send.
+  /// - Throws: Why the handshake has ended.
+  /// - Precondition: ``begin(prologue:)`` was called.
+  public mutating func receiveMessage2(_ message: [UInt8]) throws(HandshakeError) -> [UInt8] {
+    try state.receiveMessage2(message)
+  }
+
+  /// Takes the responder's answer, the first record.
+  ///
+  /// The session is open when this returns.
+  ///
+  /// - Throws: ``HandshakeError/refused(_:)`` when the answer is a no, else why the handshake has ended.
+  public mutating func receiveAccept(_ record: [UInt8]) throws(HandshakeError) {
+    try state.receiveAccept(record)
+  }
+
+  /// Ends the handshake and gives the channel.
+  ///
+  /// - Precondition: ``receiveAccept(_:)`` has returned.
+  public consuming func split() -> SecureChannel {
+    state.split()
+  }
+
+  /// Who takes part.
+  struct Parties {
+    var signer: any Signer
+    /// What stands for the signer's document.
+    var ownDocumentHash: [UInt8]
+    var responder: PeerIdentity
+    /// What stands for the responder's document.
+    var responderDocumentHash: [UInt8]
+  }
+}
+
+extension Initiator {
+  private enum State: ~Copyable {
+    case awaitingUpgrade(AwaitingUpgrade)
+    case awaitingMessage2(AwaitingMessage2)
+    case awaitingAccept(AwaitingAccept)
+    case established(SecureChannel)
+    case ended
+
+    mutating func begin(_ prologue: Prologue) {
+      switch consume self {
+      case .awaitingUpgrade(let upgrade):
+        self = .awaitingMessage2(upgrade.begin(prologue))
+      case .awaitingMessage2:
+        preconditionFailure("the prologue comes first, and once")
+      case .awaitingAccept:
+        preconditionFailure("the prologue comes first, and once")
+      case .established:
+        preconditionFailure("the prologue comes first, and once")
+      case .ended:
+        preconditionFailure("the prologue comes first, and once")
+      }
+    }
+
+    mutating func receiveMessage2(_ message: [UInt8]) throws(HandshakeError) -> [UInt8] {
+      switch consume self {
+      case .awaitingUpgrade:
+        preconditionFailure("begin(prologue:) comes before message 2")
+      case .awaitingMessage2(let awaiting):
+        self = .ended
+        let next = try awaiting.receive(message)
+        let message3 = next.message3
+        self = .awaitingAccept(next)
+        return message3
+      case .awaitingAccept:
+        self = .ended
+        throw .unexpectedMessage
+      case .established:
+        self = .ended
+        throw .unexpectedMessage
+      case .ended:
+        self = .ended
+        throw .ended
+      }
+    }
+
+    mutating func receiveAccept(_ record: [UInt8]) throws(HandshakeError) {
+      switch consume self {
+      case .awaitingUpgrade:
+        preconditionFailure("begin(prologue:) comes before any message")
+      case .awaitingAccept(let awaiting):
+        self = .ended
+        self = .established(try awaiting.receive(record))
+      case .awaitingMessage2:
+        self = .ended
+        throw .unexpectedMessage
+      case .established:
+        self = .ended
+        throw .unexpectedMessage
+      case .ended:
+        self = .ended
+        throw .ended
+      }
+    }
+
+    consuming func split() -> SecureChannel {
+      switch consume self {
+      case .established(let channel): return channel
+      case .awaitingUpgrade:
+        preconditionFailure("the responder has not accepted")
+      case .awaitingMessage2:
+        preconditionFailure("the responder has not accepted")
+      case .awaitingAccept:
+        preconditionFailure("the responder has not accepted")
+      case .ended:
+        preconditionFailure("the responder has not accepted")
+      }
+    }
+  }
+
+  /// Message 1 is made; the prologue is not known yet.
+  private struct AwaitingUpgrade: ~Copyable {
+    let parties: Parties
+    let s: X25519.PrivateKey
+    let e: X25519.PrivateKey
+    let e1: MLKEM768.DecapsulationKey
+    let payload: [UInt8]
+
+    consuming func begin(_ prologue: Prologue) -> AwaitingMessage2 {
+      AwaitingMessage2(
+        parties: parties,
+        noise: InitiatorHandshakeState(
+          prologue: prologue.bytes(responder: parties.responder.did), s: s, e: e, e1: e1, payload: payload),
+        staticKey: s.publicKey)
+    }
+  }
+
+  private struct AwaitingMessage2: ~Copyable {
+    let parties: Parties
+    var noise: InitiatorHandshakeState
+    let staticKey: [UInt8]
+
+    consuming func receive(_ message: [UInt8]) throws(HandshakeError) -> AwaitingAccept {
+      let payloadByteCount = message.count - XXhfs.message2Overhead
+      guard IdentityPayload.bucketByteCounts.contains(payloadByteCount) else {
+        throw .wrongMessageLength(.two, message.count)
+      }
+      var reader = MessageReader(.two, message)
+      let responderKey = try noise.readMessage2Keys(&reader)
+      let statement = IdentityStatement(h: noise.h, s: responderKey, audience: nil)
+      let payload = try IdentityPayload(try noise.readMessage2Payload(&reader), from: .responder)
+      guard !payload.did.hasSameBytes(as: parties.signer.identity.did) else { throw .ownDID }
+      let responder = try statement.verify(
+        payload, by: parties.responder, documentHash: parties.responderDocumentHash)
+
+      var message3 = try noise.writeMessage3Keys()
+      let reply = IdentityStatement(h: noise.h, s: staticKey, audience: parties.responder.did).signed(
+        by: parties.signer, role: .initiator, documentHash: parties.ownDocumentHash, sendsDocument: true)
+      message3 += noise.writeMessage3Payload(reply.encoded)
+      let transcriptHash = noise.h
+      let schedule = KeySchedule(transcriptHash: transcriptHash, keys: noise.split())
+      return AwaitingAccept(
+        message3: message3, own: parties.signer.identity.did,
+        channel: SecureChannel(role: .initiator, peer: responder, schedule: schedule))
+    }
+  }
+
+  private struct AwaitingAccept: ~Copyable {
+    let message3: [UInt8]
+    let own: DID
+    var channel: SecureChannel
+
+    consuming func receive(_ record: [UInt8]) throws(HandshakeError) -> SecureChannel {
+      var buffer = [UInt8]()
+      let opened = try channel.openAny(record.rawSpan, into: &buffer)
+      let body = buffer.rawSpan.extracting(opened.body)
+      switch RecordType(rawValue: opened.type) {
+      case .accept:
+        try AcceptBody.check(body, initiator: own, responder: channel.peer.did)
+        return channel
+      case .refuse:
+        throw .refused(try RefusalCode(body: body))
+      case .close, .application, nil:
+        throw .unexpectedRecordType(opened.type)
+      }
+    }
+  }
+}

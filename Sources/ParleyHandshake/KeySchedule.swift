@@ -1,0 +1,79 @@
+import ParleyCrypto
+import ParleyWire
+
+/// The secrets of an epoch, all drawn from its root (section 5).
+///
+///     root_0 = HKDF-Extract(salt = th, ikm = k1 ‖ k2)
+///     D(label) = HKDF-Expand(root_n, "parley/psc1 " ‖ label ‖ 00 ‖ u32 n ‖ th, 32)
+struct KeySchedule {
+  /// What a secret is for.
+  enum Label: String, CaseIterable {
+    case initiatorToResponder = "i2r"
+    case responderToInitiator = "r2i"
+    case ratchet
+    case exporter
+    case continuity
+  }
+
+  static let epoch: UInt32 = 0
+
+  let transcriptHash: [UInt8]
+  private let root: SecretBytes
+
+  /// The schedule of epoch 0, from what `Split()` gave and the handshake hash after message 3.
+  init(transcriptHash: [UInt8], keys: (k1: SecretBytes, k2: SecretBytes)) {
+    self.transcriptHash = transcriptHash
+    root = HKDFSHA256.extract(salt: transcriptHash, ikm: SecretBytes(joining: keys.k1, keys.k2))
+  }
+
+  /// The root itself, for the comparison with recorded sessions.
+  var rootSecret: SecretBytes { root }
+
+  /// One of the secrets.
+  func secret(_ label: Label) -> SecretBytes {
+    var info = Array("parley/psc1 \(label.rawValue)".utf8) + [0]
+    info.appendBigEndian(Self.epoch)
+    info += transcriptHash
+    return HKDFSHA256.expand(prk: root, info: info, count: SHA256.byteCount)
+  }
+
+  /// The secret of what the side with `role` sends.
+  func trafficSecret(of role: Role) -> SecretBytes {
+    switch role {
+    case .initiator: secret(.initiatorToResponder)
+    case .responder: secret(.responderToInitiator)
+    }
+  }
+}
+
+/// The key, initial value and successor of a traffic secret (section 5).
+struct TrafficKey: ~Copyable {
+  private var secret: SecretBytes
+  private(set) var iv: AES256GCM.Nonce
+  var cipher: AES256GCM
+
+  init(secret: SecretBytes) {
+    self.secret = secret
+    cipher = AES256GCM(key: Self.expand(secret, "key", 32))
+    iv = Self.iv(of: secret)
+  }
+
+  /// Goes on to the next secret; this one is erased.
+  mutating func update() {
+    secret = Self.successor(of: secret)
+    cipher = AES256GCM(key: Self.expand(secret, "key", 32))
+    iv = Self.iv(of: secret)
+  }
+
+  /// The secret after `secret`.
+  static func successor(of secret: SecretBytes) -> SecretBytes { expand(secret, "upd", 32) }
+
+  private static func iv(of secret: SecretBytes) -> AES256GCM.Nonce {
+    // The initial value is not secret enough to erase: it is of no use without the key.
+    expand(secret, "iv", AES256GCM.Nonce.byteCount).withBytes { AES256GCM.Nonce([UInt8]($0)) }
+  }
+
+  private static func expand(_ secret: SecretBytes, _ label: String, _ count: Int) -> SecretBytes {
+    HKDFSHA256.expand(prk: secret, info: Array("parley/psc1 \(label)".utf8), count: count)
+  }
+}
