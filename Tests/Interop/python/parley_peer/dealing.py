@@ -17,6 +17,7 @@ from .peer import Closed, PeerConnection
 from .report import Log, trade_report
 from .statement import Code
 
+ENDS = ("rejected", "rejecting", "frozen", "freeze_received")
 SIDES = {"buy": Side.BUY, "sell": Side.SELL, "two-way": Side.TWO_WAY}
 
 
@@ -35,11 +36,15 @@ class Trader:
     async def wait_for(self, *names: str, about: Dialogue | None = None) -> tuple[str, dict[str, Any]]:
         """The next event of these names; the channel's end raises `Closed`.
 
-        With `about`, a Reject counts only if it names the dialogue's request, an offer or the Accept in it.
+        With `about`, a Reject counts only if it names the dialogue's request, an offer or the Accept in it, and one
+        of this side only if it refuses a Quote or a Confirm.
         """
         while True:
             name, fields = await self.events.get()
-            foreign = name == "rejected" and about is not None and not _concerns(about, fields["target"])
+            foreign = about is not None and (
+                (name == "rejected" and not _concerns(about, fields["target"]))
+                or (name == "rejecting" and fields["kind"] not in ("QUOTE", "CONFIRM"))
+            )
             if name in names and not foreign:
                 return name, fields
             if name == "closed":
@@ -84,6 +89,10 @@ class Dealing:
             self.trader.log("local_error", code=error.code, detail=error.detail)
             await self.connection.close()
             self.trader._event("closed", reason=error.code)
+        except Exception as error:
+            # A fault of this program: whoever waits for an event must not wait for ever.
+            self.trader._event("closed", reason=type(error).__name__)
+            raise
 
 
 @asynccontextmanager
@@ -152,14 +161,13 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
     if plan.drop_after_accept:
         dealing.connection.socket.transport.abort()
         raise Dropped
-    await trader.wait_for("trade", "declined", "rejected", "frozen", "freeze_received", about=dialogue)
+    await trader.wait_for("trade", "declined", *ENDS, about=dialogue)
     return dialogue
 
 
 async def _next_offer(trader: Trader, dialogue: Dialogue) -> OfferState | None:
     """The maker's next Quote, or nothing where it refused, passed or traded instead."""
-    ends = ("trade", "rejected", "passed", "frozen", "freeze_received")
-    name, fields = await trader.wait_for("offer", *ends, about=dialogue)
+    name, fields = await trader.wait_for("offer", "trade", "passed", *ENDS, about=dialogue)
     return fields["offer"] if name == "offer" else None
 
 

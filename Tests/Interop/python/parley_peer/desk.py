@@ -153,9 +153,10 @@ class Desk:
         dialogue.close()
         return statement
 
-    def reject(self, dialogue: Dialogue | None, target: bytes, code: int, text: str = "", field: int = 0) -> None:
-        self._event("rejecting", target=target.hex(), code=code_name(code))
-        self.sign(Kind.REJECT, Reject(target, code, field, text[:128]), dialogue)
+    def reject(self, dialogue: Dialogue | None, target: bytes, code: int, text: str = "", kind: int = 0) -> None:
+        """`kind`: of what is refused, for the log."""
+        self._event("rejecting", target=target.hex(), code=code_name(code), kind=_kind_name(kind))
+        self.sign(Kind.REJECT, Reject(target, code, 0, text[:128]), dialogue)
 
     def _decline(self, dialogue: Dialogue | None, accept: bytes, code: int, received: int) -> None:
         self._event("declining", accept=accept.hex(), code=code_name(code))
@@ -232,7 +233,7 @@ class Desk:
         if header.kind == Kind.ACCEPT and authentic and code is not Code.DUPLICATE:
             self._decline(dialogue, target, code, received)
         elif header.kind != Kind.REJECT:
-            self.reject(dialogue, target, code)
+            self.reject(dialogue, target, code, kind=header.kind)
 
     def _apply(
         self, dialogue: Dialogue | None, header: Header, statement: Statement, content: Payload, received: int
@@ -265,7 +266,7 @@ class Desk:
             case _:
                 code = Code.KIND
         if code is not None:
-            self.reject(self.dialogues.get(header.dialogue), statement.id, code)
+            self.reject(self.dialogues.get(header.dialogue), statement.id, code, kind=header.kind)
 
     # The table of §7: each returns the code of a Reject, or nothing
 
@@ -411,7 +412,9 @@ class Desk:
         if dialogue is not None and dialogue.trade is not None and dialogue.trade.accept.id == inner.id:
             return Code.DUPLICATE
         if dialogue is not None and dialogue.pending is not None and dialogue.pending[0].id == inner.id:
-            if confirm.terms_digest != terms_digest(dialogue.pending[1].terms):
+            mine, terms = dialogue.pending[0], dialogue.pending[1].terms
+            # The id does not cover the signatures, and a trade needs mine as I made it.
+            if confirm.accept_statement != mine.encoded or confirm.terms_digest != terms_digest(terms):
                 return Code.TERMS
             dialogue.pending = None
             self._trade(dialogue, inner, accept, statement, acceptor_is_me=True)

@@ -56,6 +56,11 @@ class PaddedMessage1(Hooks):
         return base64url_encode(message1) + "=="
 
 
+class WrongMac1(Hooks):
+    def header(self, message1: bytes) -> str | None:
+        return base64url_encode(message1[:-1] + bytes([message1[-1] ^ 1]))
+
+
 class NoMessage1(Hooks):
     def header(self, message1: bytes) -> str | None:
         return None
@@ -386,6 +391,18 @@ class WrongDigest(_Bad):
         return super().submit(header, replace(content, terms_digest=secrets.token_bytes(32)), strand)
 
 
+class AlteredAccept(_Bad):
+    """Confirms a copy of the Accept whose signature no longer holds; its id is the same."""
+
+    kinds = (Kind.CONFIRM,)
+
+    def bad(self, header: Header, content: Payload, strand: Strand) -> Statement:
+        assert isinstance(content, Confirm)
+        altered = bytearray(content.accept_statement)
+        altered[-1] ^= 1
+        return super().submit(header, replace(content, accept_statement=bytes(altered)), strand)
+
+
 class ConfirmAndDecline(_Bad):
     kinds = (Kind.CONFIRM,)
 
@@ -503,6 +520,7 @@ ALL = [
     Misbehaviour("garbage-m1-message", "I", _CLOSED, GarbageFirstMessage),
     Misbehaviour("short-m1-header", "I", _NO_HTTP, ShortMessage1),
     Misbehaviour("padded-m1-header", "I", _NO_HTTP, PaddedMessage1),
+    Misbehaviour("wrong-mac1", "I", _FATAL, WrongMac1),
     Misbehaviour("no-m1", "I", _CLOSED, NoMessage1),
     Misbehaviour("m1-twice", "I", _CLOSED, Message1Twice),
     Misbehaviour("garbage-m2", "R", _CLOSED, GarbageMessage2),
@@ -554,6 +572,7 @@ ALL = [
     Misbehaviour("expired-accept", "I", _declined("LATE"), late_by=0.05),
     Misbehaviour("accept-twice", "I", _declined("TAKEN", True), desk=AcceptTwice),
     Misbehaviour("wrong-digest", "R", {"rejected": ["TERMS"]}, desk=WrongDigest),
+    Misbehaviour("altered-accept", "R", {"rejected": ["TERMS"]}, desk=AlteredAccept),
     Misbehaviour("confirm-and-decline", "R", _frozen("EQUIVOCATION"), desk=ConfirmAndDecline),
     Misbehaviour("forged-confirm", "R", _frozen("FORGED"), desk=ForgedConfirm),
 ]

@@ -16,11 +16,13 @@ from .dealing import MakerPlan, TakerPlan
 from .identity import Signer, resolve
 from .jobs import InitiateJob, RespondJob, initiate, respond
 from .misbehave import Misbehaviour
+from .peer import HANDSHAKE_DEADLINE, Hooks
 from .report import Log
 
 INSTRUMENT, SPEC = "BTC-27NOV26-100000-C", bytes(31) + b"\1"
-DEADLINE = 1.0
+SHORT_DEADLINE = 1.0  # of a handshake whose message 3 is bad: it fails only then
 AT_ONCE = 12
+CASE_LIMIT = 30.0
 Case = Callable[[], Awaitable[None]]
 
 
@@ -46,8 +48,8 @@ async def _run(
         maker,
         lambda port: _signer(suites[1], f"ws://127.0.0.1:{port}/"),
         connections=2 if taker.drop_after_accept else 1,
-        lifetime=6,
-        deadline=DEADLINE,
+        lifetime=20,
+        deadline=options.pop("deadline", HANDSHAKE_DEADLINE),
         spec_hashes={INSTRUMENT: SPEC},
         misbehaviour=options.pop("bad_maker", None),
     )
@@ -96,9 +98,9 @@ async def _refuses(taker: TakerPlan, maker: MakerPlan, **wanted: object) -> None
 
 async def _misbehaves(item: Misbehaviour, role: str) -> None:
     suites = (item.post_quantum, item.post_quantum)
-    # A taker that refuses its maker's only Quote has nothing more to wait for.
-    options: dict[str, Any] = {"timeout": 6.0 if role == "I" else 1.5}
-    options |= {"misbehaviour": item} if role == "I" else {"bad_maker": item}
+    options: dict[str, Any] = {"misbehaviour": item} if role == "I" else {"bad_maker": item}
+    if item.hooks is not Hooks and role == "I":
+        options["deadline"] = SHORT_DEADLINE
     life = 200_000_000 if item.late_by is not None else 2_000_000_000
     mine, theirs, *_ = await _run(_plan(linger=0.2), MakerPlan(100, 110, life_ns=life), suites, **options)
     outcome, other = (mine, theirs) if role == "I" else (theirs, mine)
@@ -167,7 +169,8 @@ async def run(only: str | None = None, verbose: bool = False) -> int:
         async with gate:
             begun = time.monotonic()
             try:
-                await case()
+                async with asyncio.timeout(CASE_LIMIT):
+                    await case()
             except Exception as error:
                 failures.append(name)
                 print(json.dumps({"case": name, "failed": f"{type(error).__name__}: {error}"}))
