@@ -1,0 +1,85 @@
+import Foundation
+import ParleyCrypto
+import ParleyIdentity
+import ParleyWire
+import TestSupport
+import Testing
+
+/// The Python packages that `scripts/bootstrap --tests` installs.
+private enum Python {
+  static let program = SharedVectors.root.appending(path: ".deps/venv/bin/python").path()
+  static let script = SharedVectors.root.appending(path: "Tests/Interop/python/identity_witness.py").path()
+  static let isPresent = FileManager.default.isExecutableFile(atPath: program)
+  static let absence: Comment = "no .deps/venv: run scripts/bootstrap --tests to let Python check identities as well"
+
+  /// Runs the script with one JSON object as its input and returns the one it prints.
+  static func ask(_ question: JSONValue) throws -> JSONValue {
+    let process = Process()
+    let (input, output) = (Pipe(), Pipe())
+    process.executableURL = URL(filePath: program)
+    process.arguments = [script]
+    process.standardInput = input
+    process.standardOutput = output
+    try process.run()
+    try input.fileHandleForWriting.write(contentsOf: Data(question.serialized().utf8))
+    try input.fileHandleForWriting.close()
+    let answer = try output.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0)
+    return try JSONValue.parse(Array(answer))
+  }
+}
+
+/// What others' software makes of our identities: `did-peer-4` of the Decentralized Identity Foundation, and
+/// `cryptography` for the keystore's Argon2id and AES-256-GCM.
+@Suite("Independent witness in Python", .enabled(if: Python.isPresent, Python.absence))
+struct WitnessTests {
+  @Test("did-peer-4 makes the same DID of our document and resolves it to the same one", arguments: [false, true])
+  func peer4(postQuantum: Bool) throws {
+    let bytes = try DIDPeer4.inputDocument(
+      ed25519: TestDocuments.ed25519.publicKey, mldsa65: postQuantum ? TestDocuments.mldsa65.publicKey : nil,
+      endpoint: "wss://maker.example/parley")
+    let did = try DIDPeer4.create(inputDocument: bytes)
+    let answer = try Python.ask([
+      "ask": "peer4", "document": .string(String(decoding: bytes, as: UTF8.self)),
+    ])
+    #expect(answer["long"] == .string(did.string))
+    #expect(answer["short"] == .string(did.shortForm.string))
+    let resolved = try DIDPeer4.resolve(did.shortForm, inputDocument: bytes)
+    #expect(answer["resolved"]?.canonical() == resolved.json.canonical())
+    #expect(answer["resolved_from_document"]?.canonical() == resolved.json.canonical())
+  }
+
+  @Test("Python opens our keystore and finds the seeds", arguments: [false, true])
+  func opens(postQuantum: Bool) throws {
+    let keystore = try (postQuantum ? TestKeystores.suite2 : TestKeystores.suite1).get()
+    let answer = try Python.ask([
+      "ask": "open", "keystore": .string(String(decoding: keystore.encoded, as: UTF8.self)),
+      "passphrase": "correct horse",
+    ])
+    #expect(answer["suite"] == (postQuantum ? 2 : 1))
+    #expect(answer["ed25519_seed"] == .string([UInt8](repeating: 1, count: 32).hex))
+    #expect(answer["mldsa65_seed"] == (postQuantum ? .string([UInt8](repeating: 3, count: 32).hex) : .null))
+    #expect(answer["keys_match_document"] == true)
+    let refused = try Python.ask([
+      "ask": "open", "keystore": .string(String(decoding: keystore.encoded, as: UTF8.self)), "passphrase": "x",
+    ])
+    #expect(refused == ["error": "InvalidTag"])
+  }
+
+  @Test("we open a keystore that Python made, with another cost and other keys", arguments: [false, true])
+  func opened(postQuantum: Bool) throws {
+    let answer = try Python.ask([
+      "ask": "create", "passphrase": "h\u{E9}lo \u{1F37A}", "post_quantum": .bool(postQuantum),
+      "memory_kib": 20_000, "iterations": 3, "lanes": 2,
+    ])
+    let file = try #require(answer["keystore"]?.stringValue)
+    let keystore = try Keystore(parsing: Array(file.utf8))
+    let signer = try keystore.open(passphrase: SecretBytes(copying: Array("h\u{E9}lo \u{1F37A}".utf8)))
+    #expect(signer.identity.ed25519.raw.hex == answer["ed25519_public_key"]?.stringValue)
+    #expect(signer.identity.suite == (postQuantum ? .ed25519MLDSA65 : .ed25519))
+    #expect(throws: IdentityError.cannotOpenKeystore) {
+      try keystore.open(passphrase: SecretBytes(copying: Array("he\u{301}lo \u{1F37A}".utf8)))
+    }
+  }
+}
