@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from . import misbehave, selftest, vectors
+from .channel import MAX_BODY
 from .dealing import SIDES, MakerPlan, TakerPlan
 from .identity import Signer, resolve
 from .jobs import InitiateJob, RespondJob, initiate, respond
@@ -51,6 +52,7 @@ def run_initiate(arguments: argparse.Namespace) -> int:
         plan=plan,
         headerless=arguments.headerless,
         timeout=arguments.timeout,
+        chunk=arguments.chunk,
         misbehaviour=misbehave.find(arguments.misbehave, "I") if arguments.misbehave else None,
     )
     log = Log()
@@ -82,6 +84,7 @@ def run_respond(arguments: argparse.Namespace) -> int:
         connections=arguments.connections,
         lifetime=arguments.lifetime,
         deadline=arguments.deadline,
+        chunk=arguments.chunk,
         spec_hashes={name: bytes.fromhex(value) for name, value in pairs} if pairs else None,
         misbehaviour=misbehave.find(arguments.misbehave, "R") if arguments.misbehave else None,
     )
@@ -116,6 +119,7 @@ def add_identity_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed-file", help="hex seeds: Ed25519, then ML-DSA-65 for suite 2 (default: random)")
     parser.add_argument("--post-quantum", action="store_true", help="with random seeds: suite 2")
     parser.add_argument("--did-key", action="store_true", help="be a did:key instead of a did:peer:4")
+    parser.add_argument("--chunk", type=int, default=MAX_BODY, help="most bytes of the stream in one record")
     parser.add_argument("--endpoint", help="service endpoint for the own document")
 
 

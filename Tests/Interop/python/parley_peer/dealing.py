@@ -70,10 +70,9 @@ class Dealing:
 
     async def flush(self) -> None:
         async with self._lock:
-            outbox = self.desk.session.outbox
-            while outbox:
-                await self.connection.send(outbox.pop(0))
-                outbox = self.desk.session.outbox
+            while frames := self.desk.session.outbox:
+                self.desk.session.outbox = []
+                await self.connection.send(*frames)
 
     async def read(self) -> None:
         """Until the channel ends, which becomes the event `closed`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from .channel import MAX_BODY
 from .dealing import Dropped, MakerPlan, TakerPlan, Trader, dealing, make, settle, take
 from .desk import Desk
 from .errors import PeerError
@@ -26,6 +27,7 @@ class InitiateJob:
     plan: TakerPlan
     headerless: bool = False
     timeout: float = 20.0
+    chunk: int = MAX_BODY
     misbehaviour: Misbehaviour | None = None
 
     @property
@@ -44,9 +46,9 @@ class RespondJob:
     connections: int | None = None
     lifetime: float = 60.0
     deadline: float = HANDSHAKE_DEADLINE
+    chunk: int = MAX_BODY
     spec_hashes: dict[str, bytes] | None = None
     misbehaviour: Misbehaviour | None = None
-    traders: dict[str, Trader] = field(default_factory=dict)
 
 
 async def initiate(job: InitiateJob, log: Log) -> dict[str, Any]:
@@ -75,6 +77,7 @@ async def initiate(job: InitiateJob, log: Log) -> dict[str, Any]:
 async def _negotiate(job: InitiateJob, trader: Trader) -> None:
     act = None if job.misbehaviour is None else job.misbehaviour.act
     async with connect(job.url, job.signer, job.responder, job.hooks) as connection:
+        connection.chunk = job.chunk
         _log_open(trader.log, connection)
         async with dealing(trader, connection) as at:
             if act is not None:
@@ -90,6 +93,7 @@ async def _resume(job: InitiateJob, trader: Trader) -> None:
     """After a cut right behind the Accept: a new channel, SYNC, and the verdict that is owed."""
     trader.events = asyncio.Queue()
     async with connect(job.url, job.signer, job.responder, job.hooks) as connection:
+        connection.chunk = job.chunk
         _log_open(trader.log, connection)
         async with dealing(trader, connection) as at:
             await trader.wait_for("trade", "declined", "frozen", "freeze_received")
@@ -150,6 +154,7 @@ class _Maker:
             self._open[did].socket.transport.abort()
             await self._open[did].socket.wait_closed()
         self._open[did] = connection
+        connection.chunk = self._job.chunk
         _log_open(self._log, connection)
         if did not in self._traders:
             desk = Desk if misbehaviour is None else misbehaviour.desk

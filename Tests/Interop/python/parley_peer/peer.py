@@ -19,7 +19,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from . import stream
-from .channel import MAX_RECORD, Channel, RecordType
+from .channel import MAX_BODY, MAX_RECORD, Channel, RecordType
 from .errors import HandshakeError, PeerError, RecordError
 from .handshake import MESSAGE1_SIZE, SUBPROTOCOL, Accept, Initiator, Responder, prologue
 from .identity import Identity, Signer
@@ -98,11 +98,13 @@ class PeerConnection:
         self.me = me
         self.peer = peer
         self.accept = accept
+        self.chunk = MAX_BODY
         self._assembler = stream.Assembler()
         self._messages: deque[bytes] = deque()
 
-    async def send(self, message: bytes) -> None:
-        for body in stream.split(message):
+    async def send(self, *messages: bytes) -> None:
+        """Messages that leave together share records."""
+        for body in stream.split(*messages, limit=self.chunk):
             await self.send_record(RecordType.APP, body)
 
     async def send_record(self, kind: RecordType | int, body: bytes) -> None:
@@ -215,7 +217,9 @@ async def _initiate(
     socket: ClientConnection, signer: Signer, responder: Identity, initiator: Initiator, hooks: Hooks, in_header: bool
 ) -> PeerConnection:
     try:
-        initiator.begin(prologue(SUBPROTOCOL, socket.subprotocol or "", responder.did))
+        if socket.subprotocol != SUBPROTOCOL:
+            raise HandshakeError("SUBPROTOCOL", socket.subprotocol or "none")
+        initiator.begin(prologue(SUBPROTOCOL, socket.subprotocol, responder.did))
         for message in hooks.messages1(initiator.message1, in_header):
             await _send(socket, message)
         message3 = initiator.read_message2(await _receive_handshake(socket))

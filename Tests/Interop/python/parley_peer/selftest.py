@@ -12,6 +12,7 @@ from typing import Any
 import did_peer_4
 
 from . import misbehave, vectors
+from .channel import MAX_BODY
 from .dealing import MakerPlan, TakerPlan
 from .identity import Signer, resolve
 from .jobs import InitiateJob, RespondJob, initiate, respond
@@ -51,6 +52,7 @@ async def _run(
         lifetime=20,
         deadline=options.pop("deadline", HANDSHAKE_DEADLINE),
         spec_hashes={INSTRUMENT: SPEC},
+        chunk=options.get("chunk", MAX_BODY),
         misbehaviour=options.pop("bad_maker", None),
     )
     server = asyncio.create_task(respond(job, logs[1], listening))
@@ -136,6 +138,7 @@ def cases() -> dict[str, Case]:
         "suite 1 to 2": lambda: _trades(_plan(), firm, 110, suites=(False, True)),
         "did:key": lambda: _trades(_plan(), firm, 110, signer=Signer.did_key(secrets.token_bytes(32))),
         "headerless": lambda: _trades(_plan(), firm, 110, headerless=True),
+        "chunks of 7": lambda: _trades(_plan(counters=[104]), firm, 104, chunk=7),
         "counter met": lambda: _trades(_plan(counters=[104, 106]), firm, 106),
         "counter accepted": lambda: _trades(_plan(counters=[107]), MakerPlan(100, 110, "accept"), 107),
         "counter held": lambda: _trades(_plan(counters=[105]), MakerPlan(100, 110, "hold"), 110),

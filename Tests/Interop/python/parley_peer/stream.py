@@ -9,9 +9,9 @@ from .wire import u32
 MAX_MESSAGE = 64 * 1024
 
 
-def split(message: bytes, limit: int = MAX_BODY) -> list[bytes]:
-    """The APP bodies that carry one message."""
-    framed = u32(len(message)) + message
+def split(*messages: bytes, limit: int = MAX_BODY) -> list[bytes]:
+    """The APP bodies that carry these messages, as few as `limit` bytes a body allow."""
+    framed = b"".join(u32(len(message)) + message for message in messages)
     return [framed[start : start + limit] for start in range(0, len(framed), limit)]
 
 

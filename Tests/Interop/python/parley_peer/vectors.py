@@ -27,7 +27,7 @@ from .handshake import (
     prologue,
     signed_bytes,
 )
-from .identity import Identity, Signature, Signer, resolve
+from .identity import Identity, Signature, Signer, peer4_encode, resolve
 from .noise import NoiseKeys, public_raw
 
 
@@ -223,9 +223,19 @@ def _replayed(
     )
 
 
+def check_peer4(path: Path) -> int:
+    """Short and long forms of the published did:peer:4 examples."""
+    examples = json.loads(path.read_text())
+    for example in examples:
+        forms = peer4_encode(example["json_text"].encode())
+        _expect(example["file"], forms, (example["short_form"], example["long_form"]))
+    return len(examples)
+
+
 def check_all() -> dict[str, int] | None:
     """Comparisons per file, or `None` where the folder is absent."""
     folder = vector_folder()
     if folder is None:
         return None
-    return {f"suite{suite}": len(check(folder / f"handshake/parley_v1_suite{suite}.json")) for suite in (1, 2)}
+    peer4 = {"did:peer:4": check_peer4(folder / "did/peer/numalgo4_generated.json")}
+    return peer4 | {f"suite{suite}": len(check(folder / f"handshake/parley_v1_suite{suite}.json")) for suite in (1, 2)}
