@@ -33,9 +33,11 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [
 /// The tests of one room.
 ///
 /// A room whose tests carry data files keeps them in `Vectors`.
-func tests(_ room: String, _ more: [Target.Dependency] = [], vectors: Bool = false) -> Target {
+func tests(
+  _ room: String, _ more: [Target.Dependency] = [], vectors: Bool = false, exclude: [String] = []
+) -> Target {
   .testTarget(
-    name: room + "Tests", dependencies: [.init(stringLiteral: room), "TestSupport"] + more,
+    name: room + "Tests", dependencies: [.init(stringLiteral: room), "TestSupport"] + more, exclude: exclude,
     resources: vectors ? [.copy("Vectors")] : nil, swiftSettings: common, linkerSettings: linkOpenSSL)
 }
 
@@ -106,7 +108,7 @@ let package = Package(
     tests("ParleyOptions", ["ParleyWire"], vectors: true),
     tests("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket"]),
-    tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"]),
+    tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"], exclude: ["python"]),
     tests("ParleyNode", ["Parley"]),
     .testTarget(
       name: "InteropTests", dependencies: ["TestSupport", "Parley", "parley"], path: "Tests/Interop",

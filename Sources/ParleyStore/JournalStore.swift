@@ -14,7 +14,7 @@ public final class JournalStore: Sendable {
   /// Reads the same journal; never waits for a commit.
   public let reader: JournalReader
 
-  private let writer: Mutex<Writer>
+  let writer: Mutex<Writer>
 
   /// Opens a journal, or makes a new one where there is none, and checks its end.
   ///
@@ -65,7 +65,7 @@ extension JournalStore {
   /// The one connection that writes.
   final class Writer {
     private let lock: JournalLock
-    private let tables: JournalTables
+    let tables: JournalTables
     private let insertEntry: SQLiteStatement
     private let insertNode: SQLiteStatement
     private let insertPeer: SQLiteStatement
