@@ -4,7 +4,8 @@ internal import ParleyWire
 public struct ChunkedBodyReader: Sendable {
   private enum State {
     case size(digitCount: Int)
-    case `extension`
+    /// After a semicolon; an extension has a name, and quotes are closed (RFC 9112 section 7.1.1).
+    case `extension`(isEmpty: Bool, isQuoted: Bool, isEscaped: Bool)
     case sizeFeed
     case data
     case dataReturn
@@ -68,11 +69,17 @@ public struct ChunkedBodyReader: Sendable {
         state = .size(digitCount: digitCount &+ 1)
       } else {
         guard digitCount > 0, isReturn || byte == UInt8(ascii: ";") else { throw .malformedChunk }
-        state = isReturn ? .sizeFeed : .extension
+        state = isReturn ? .sizeFeed : .extension(isEmpty: true, isQuoted: false, isEscaped: false)
       }
-    case .extension:
-      guard isReturn || isText else { throw .malformedChunk }
-      if isReturn { state = .sizeFeed }
+    case .extension(let isEmpty, let isQuoted, let isEscaped):
+      guard isReturn ? !isEmpty && !isQuoted : isText else { throw .malformedChunk }
+      let isQuote = byte == UInt8(ascii: "\"") && !isEscaped
+      state =
+        isReturn
+        ? .sizeFeed
+        : .extension(
+          isEmpty: isEmpty && (byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")),
+          isQuoted: isQuoted != isQuote, isEscaped: isQuoted && !isEscaped && byte == UInt8(ascii: "\\"))
     case .sizeFeed:
       guard isFeed else { throw .malformedChunk }
       state = remaining == 0 ? .trailerStart : .data

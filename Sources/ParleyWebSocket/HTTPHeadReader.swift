@@ -29,7 +29,8 @@ public struct HTTPHeadReader: Sendable {
   /// Takes in bytes up to the head's end.
   ///
   /// - Returns: how many bytes belong to the head; fewer than there are only when it is complete.
-  /// - Throws: `headTooLarge`, `tooManyFields`, `invalidByte`, `bareLineFeed` or `bareCarriageReturn`. The reader is
+  /// - Throws: `headTooLarge`, `tooManyFields`, `invalidByte`, `bareLineFeed`, `bareCarriageReturn`, or
+  ///   `malformedRequestLine` for a second empty line at the start. The reader is
   ///   then spent.
   public mutating func receive(_ input: RawSpan) throws(HTTPError) -> Int {
     var reader = ByteReader(input)
@@ -58,7 +59,8 @@ public struct HTTPHeadReader: Sendable {
     case .start, .inLine, .lineStart:
       guard !isFeed else { throw .bareLineFeed }
       if isReturn {
-        state = state == .lineStart && lineCount > 0 ? .afterLastReturn : .afterReturn
+        guard state != .lineStart || lineCount > 0 else { throw .malformedRequestLine }
+        state = state == .lineStart ? .afterLastReturn : .afterReturn
       } else {
         guard byte == UInt8(ascii: "\t") || byte >= 0x20 && byte != 0x7F else { throw .invalidByte(byte) }
         if state != .inLine {
