@@ -100,8 +100,8 @@ public struct ChainMaker: Hashable, Sendable {
   ) -> Response {
     let quote: Quote
     do {
-      quote = try self.quote(
-        instrument, lots: lots, side: side == .buy ? .buy : .sell, committed: committed, now: now)
+      // Two-way, since a seller's counter may round to a tick where the spread leaves no bid.
+      quote = try self.quote(instrument, lots: lots, side: .twoWay, committed: committed, now: now)
     } catch {
       return .pass(error)
     }
@@ -111,14 +111,14 @@ public struct ChainMaker: Hashable, Sendable {
     }
     switch side {
     case .buy:
-      guard let least = ticks(appraisal, points: policy.minimumEdge, .toNearestOrAwayFromZero) else {
+      guard let least = ticks(appraisal, points: leastEdge, .toNearestOrAwayFromZero) else {
         return .pass(MakerRefusal(.policy, .instrument, "\(instrument) cannot be priced"))
       }
       let limit = max(least, Self.oneTick)
       if price >= limit { return .accept }
       return .requote(max(limit, middle(price, quote.ask, .up)))
     case .sell:
-      guard let most = ticks(appraisal, points: -policy.minimumEdge, .toNearestOrAwayFromZero), most >= Self.oneTick
+      guard let most = ticks(appraisal, points: -leastEdge, .toNearestOrAwayFromZero), most >= Self.oneTick
       else { return .pass(MakerRefusal(.policy, .side, "\(instrument) is worth less than a tick; no bid")) }
       if price <= most { return .accept }
       return .requote(max(Self.oneTick, min(most, middle(price, quote.bid ?? Self.oneTick, .down))))
@@ -126,6 +126,9 @@ public struct ChainMaker: Hashable, Sendable {
   }
 
   private static let oneTick = Ticks(1)
+
+  /// A counter at the maker's own quote is good even under a policy whose edge is wider than its spread.
+  private var leastEdge: Double { min(policy.minimumEdge, policy.spread) }
 
   private func check(_ lots: Lots, of instrument: Instrument, committed: ExactDecimal) throws(MakerRefusal) {
     guard lots.rawValue > 0 else { throw MakerRefusal(.lots, .lots, "the amount must be positive") }

@@ -30,7 +30,7 @@ public struct MakerPolicy: Hashable, Sendable {
 
   /// Points of volatility added to the mark's for an ask, and taken from it for a bid; 0 to 100.
   public var spread: Double
-  /// Points of volatility that a counter must leave; 0 to 100.
+  /// Points of volatility that a counter must leave; 0 to 100, and never more than `spread` counts.
   ///
   /// With 0 a counter at the nearest tick to the fair price is accepted.
   public var minimumEdge: Double

@@ -2,7 +2,7 @@ public import ParleyNegotiation
 
 /// Why a maker does not quote or trade: what a Reject or Pass carries.
 public struct MakerRefusal: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The reason, of NEGOTIATION.md section 7.
+  /// The reason, of docs/protocol/negotiation.md section 9.
   public let code: NegotiationCode
   /// Which field of the request or counter is at fault; `nil` for none.
   public let field: Field?

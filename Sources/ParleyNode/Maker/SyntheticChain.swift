@@ -42,8 +42,10 @@ public struct SyntheticChain: Hashable, Sendable {
 
   /// Why a description gives no chain.
   public enum Failure: Error, Hashable, Sendable {
-    /// A number is out of range: spot 1 to 10 million, volatilities 0.05 to 3, tilt -0.8 to 0.8, carry -0.5 to 0.5, as-of
-    /// in the years 2000 to 2097.
+    /// A number is out of range, or the market is not one whose options Parley defines.
+    ///
+    /// Spot 1 to 10 million, volatilities 0.05 to 3, tilt -0.8 to 0.8, carry -0.5 to 0.5, as-of in the years 2000 to
+    /// 2097.
     case parameters
     /// The slices admit arbitrage.
     case arbitrage(CivilDate)
@@ -62,7 +64,7 @@ public struct SyntheticChain: Hashable, Sendable {
   }
 
   /// Steepness of the surface; 2 / (1 + |tilt|) or less keeps it free of butterflies worth less than nothing.
-  private static let steepness = 1.1
+  private static let steepness = 0.75
 
   /// The expiries, ascending: the next four Fridays, the last Fridays of the two months after, and of the next three
   /// quarters.
@@ -166,6 +168,7 @@ public struct SyntheticChain: Hashable, Sendable {
   private func summary(_ slice: Slice, strike: ExactDecimal, _ type: OptionType) -> OptionSummary? {
     let moneyness = log(strike.doubleValue / slice.forward)
     guard let name = try? InstrumentName(option: market, expiry: slice.day, strike: strike, type: type),
+      (try? Instrument(listed: name)) != nil,
       let volatility = slice.smile.volatility(at: moneyness, expiry: slice.years),
       let option = try? Black76(
         type == .call ? .call : .put, forward: slice.forward, strike: strike.doubleValue, expiry: slice.years,

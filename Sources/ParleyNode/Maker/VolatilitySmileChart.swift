@@ -2,15 +2,17 @@ public import ParleyMarket
 
 /// A plot of one expiry's smile in text: strikes to the right, volatility upwards.
 ///
-///     BTC-27NOV26  6.0 d  forward 96,086.79
-///     55.2 ┤⠢⡀
-///          │ ⠈⠢⡀                         ⢀
-///          │    ⠉⠢⣀                  ⢀⠤⠊⠁
-///     47.1 ┤        ⠉⠒⠒⠤⠤⠤⠤⠤⠤⠤⠤⠒⠒⠉⠁
-///          └┬───────────┼──────────────┬──
-///           86000       F         104000
+///     BTC-27NOV26  6.0 d  forward 96,094.68  84 options
+///     65.6 ┤⠉⠒⠤⡀
+///          │   ⠈⠑⠒⠤⣀
+///          │        ⠉⠢⠤⣀
+///          │            ⠉⠒⠢⣄⡀                                    ⢀
+///          │                ⠈⠑⠒⠤⢄⡀                      ⢀⣀⣀⠤⠤⠔⠒⠉⠉⠁
+///     46.8 ┤                     ⠈⠉⠒⠒⠢⠤⠤⣀⣀⣀⣀⣀⣀⣀⣀⠤⠤⠤⠔⠒⠒⠊⠉⠉
+///          └────────────────────────┼─────────────────────────────
+///           83000                   F                       112000
 ///
-/// Braille dots, two by four a character. Every line is at most `width` characters.
+/// Braille dots, two by four a character. Every line of the plot is at most `width` characters.
 public struct VolatilitySmileChart: Hashable, Sendable {
   /// Characters a line, 40 to 200.
   public let width: Int
