@@ -71,7 +71,7 @@ struct DamageTests {
       ("UPDATE entry SET previous = zeroblob(31) WHERE sequence = 9", .entry(sequence: 9)),
       ("UPDATE entry SET \"group\" = X'FF' WHERE sequence = 400", .entry(sequence: 400)),
       ("UPDATE entry SET peer = 3 - peer WHERE sequence = 699", .entry(sequence: 699)),
-      ("UPDATE peer SET did = 'did:x:other' WHERE did LIKE 'did:web:%'", .entry(sequence: 0)),
+      ("UPDATE peer SET did = 'did:x:other' WHERE did LIKE 'did:web:%'", .entry(sequence: 445)),
       ("UPDATE entry SET body = zeroblob(131073) WHERE sequence = 698", .entry(sequence: 698)),
       ("DELETE FROM entry WHERE sequence = 10", .missingEntry(sequence: 10)),
       ("DELETE FROM entry WHERE sequence = 699", .missingEntry(sequence: 699)),

@@ -51,7 +51,7 @@ struct KillTests {
       }
       if admission == .accepted { number += 1 }
       // Small groups, so that there are many commits to be killed in.
-      if number % 5 == 0 { usleep(300) }
+      if number % 3 == 0 { usleep(1_000) }
     }
   }
 
@@ -66,7 +66,7 @@ struct KillTests {
       let acknowledgements = folder.url.appending(path: "acks-\(run)").path()
       await Self.appendUntilKilled(
         journal: folder.journal, acknowledgements: acknowledgements, run: run,
-        killAfter: UInt32.random(in: 0...60_000, using: &random))
+        killAfter: UInt32.random(in: 0...50_000, using: &random))
       let store = try JournalStore(path: folder.journal)
       let head = try store.reader.verify()
       #expect(head.size >= size, "seed \(seed), run \(run): entries of earlier runs are gone")

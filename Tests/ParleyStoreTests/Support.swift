@@ -49,11 +49,11 @@ func document(_ did: String, _ text: String, at time: Int64 = 5) -> StoredDocume
     did: did, hash: Digest(SHA256.hash(bytes))!, bytes: bytes, firstSeen: UnixNanoseconds(time))
 }
 
-/// Fills a journal with `count` entries of three dialogues and two peers, in transactions of up to seven.
+/// Fills a journal with `count` entries of three dialogues and two peers, in transactions of up to thirty.
 func fill(_ store: JournalStore, _ range: Range<Int>) throws {
   var next = range.lowerBound
   while next < range.upperBound {
-    let end = min(next + 1 + next % 7, range.upperBound)
+    let end = min(next + 1 + next % 30, range.upperBound)
     _ = try store.append(
       try (next..<end).map { number in
         try draft(
