@@ -21,7 +21,7 @@ extension Entry {
   ///
   /// - Throws: ``JournalError/malformedEntry(_:)`` or ``JournalError/fieldTooLong(_:byteCount:)``.
   public init(decoding bytes: [UInt8]) throws(JournalError) {
-    var reader = unsafe ByteReader(bytes.span.bytes)
+    var reader = ByteReader(bytes.rawSpan)
     guard let version = reader.readUInt8() else { throw .malformedEntry(.truncated) }
     guard version == Self.version else { throw .malformedEntry(.version(version)) }
     guard let sequence = reader.readBigEndian(as: UInt64.self),

@@ -61,7 +61,7 @@ public struct Instrument: Hashable, Sendable {
   /// 08:00 UTC of the expiry day; `nil` for a perpetual.
   public var expiry: UnixNanoseconds? { name.expiryDay?.expiry }
 
-  /// `spec_hash` of NEGOTIATION.md section 1: SHA-256 of `definition`.
+  /// `spec_hash` of docs/protocol/negotiation.md section 4: SHA-256 of `definition`.
   public var specHash: [UInt8] { SHA256.hash(definition) }
 
   /// The definition as bytes: one MessagePack array, integers in their shortest form.

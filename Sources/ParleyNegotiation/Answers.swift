@@ -90,7 +90,7 @@ extension Accept {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> Accept {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 6, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 6, base: 100)
     let accept = Accept(
       offer: try reader.hash(1), side: try reader.choice(2, Side.self),
       lots: try reader.int(3, in: 1...QuoteRequest.lotsLimit), terms: try reader.bin(4, limit: termsByteLimit))
@@ -113,7 +113,7 @@ extension Confirm {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> Confirm {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 4, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 4, base: 100)
     let confirm = Confirm(
       acceptStatement: try reader.bin(1, limit: Statement.byteLimit(of: .accept)), termsDigest: try reader.hash(2),
       received: try reader.time(3), decided: try reader.time(4))
@@ -136,7 +136,7 @@ extension Decline {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> Decline {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 5, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 5, base: 100)
     let decline = Decline(
       accept: try reader.hash(1), code: try reader.code(2),
       limit: UInt16(truncatingIfNeeded: try reader.int(3, in: 0...0xFFFF)), received: try reader.time(4),
@@ -157,7 +157,7 @@ extension QuoteCancel {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> QuoteCancel {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 2, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 2, base: 100)
     let cancel = QuoteCancel(offer: try reader.hash(1), code: try reader.code(2))
     try reader.finish()
     return cancel
@@ -173,7 +173,7 @@ extension Pass {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> Pass {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 1, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 1, base: 100)
     let pass = Pass(code: try reader.code(1))
     try reader.finish()
     return pass
@@ -196,7 +196,7 @@ extension Reject {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> Reject {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 4, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 4, base: 100)
     let reject = Reject(
       target: try reader.hash(1), code: try reader.code(2),
       field: UInt8(truncatingIfNeeded: try reader.int(3, in: 0...255)),
@@ -215,7 +215,7 @@ extension TradeAck {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> TradeAck {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 1, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 1, base: 100)
     let ack = TradeAck(confirm: try reader.hash(1))
     try reader.finish()
     return ack

@@ -89,7 +89,7 @@ public enum Frame: Hashable, Sendable {
   /// - Throws: MALFORMED, also for a type that is not served: the channel closes either way.
   public static func decode(_ bytes: [UInt8]) throws(Fault) -> Frame {
     guard bytes.count <= byteLimit, bytes.count >= 2 else { throw Fault(.malformed) }
-    let span = unsafe bytes.span.bytes
+    let span = bytes.rawSpan
     // The array head (fixarray) and the type (positive fixint) are one byte each in every frame.
     switch (bytes[0], bytes[1]) {
     case (0x93, 1):

@@ -109,7 +109,7 @@ public struct Header: Hashable, Sendable {
   ///
   /// - Throws: MALFORMED with the field, or VERSION.
   public static func decode(_ bytes: [UInt8]) throws(Fault) -> Header {
-    let span = unsafe bytes.span.bytes
+    let span = bytes.rawSpan
     if let version = version(span), version != 1 { throw Fault(.version, field: 1) }
     var reader = try FieldReader(span, count: 13, base: 0)
     _ = try reader.int(1, in: 1...1)

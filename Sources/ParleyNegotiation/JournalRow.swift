@@ -154,7 +154,7 @@ extension JournalRow {
     let counts: [UInt8: Int] = [1: 6, 2: 4, 3: 6, 4: 7, 5: 5, 6: 5, 7: 6, 8: 4]
     // Array head, version and type are one byte each.
     guard bytes.count > 3, let count = counts[bytes[2]] else { throw Fault(.malformed, field: 2) }
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: count, base: 0)
+    var reader = try FieldReader(bytes.rawSpan, count: count, base: 0)
     _ = try reader.int(1, in: 1...1)
     let type = try reader.uint(2)
     let time = try reader.time(3)

@@ -98,7 +98,7 @@ extension Offer {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> Offer {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 9, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 9, base: 100)
     let round = try reader.int(1, in: 0...QuoteRequest.roundLimit)
     let replaces = try reader.hash(2)
     let mode = try reader.choice(3, OfferMode.self)

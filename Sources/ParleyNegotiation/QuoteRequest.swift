@@ -157,7 +157,7 @@ extension QuoteRequest {
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> QuoteRequest {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 15, base: 100)
+    var reader = try FieldReader(bytes.rawSpan, count: 15, base: 100)
     let nonce = try reader.bin(1, count: 16)
     let group = try reader.bin(2, count: 16)
     let legs = try legs(&reader)

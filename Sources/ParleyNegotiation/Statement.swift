@@ -26,7 +26,7 @@ public struct Envelope: Hashable, Sendable {
   /// - Throws: MALFORMED when the bytes are not of this form or a part is over its limit; sizes that depend on the
   ///   kind are ``Statement/init(_:)``'s to check.
   public init(_ bytes: [UInt8]) throws(Fault) {
-    guard let parts = Self.cut(unsafe bytes.span.bytes) else { throw Fault(.malformed) }
+    guard let parts = Self.cut(bytes.rawSpan) else { throw Fault(.malformed) }
     self.bytes = bytes
     header = parts.header
     payload = parts.payload

@@ -98,7 +98,7 @@ public struct Terms: Hashable, Sendable {
   ///
   /// - Throws: MALFORMED.
   public static func decode(_ bytes: [UInt8]) throws(Fault) -> Terms {
-    var reader = try FieldReader(unsafe bytes.span.bytes, count: 10, base: 0)
+    var reader = try FieldReader(bytes.rawSpan, count: 10, base: 0)
     let terms = try Terms(&reader)
     try reader.finish()
     return terms

@@ -33,6 +33,13 @@ public struct MaskingKey: Hashable, Sendable {
     }
   }
 
+  /// Masks or unmasks part of an array in place; see the other form.
+  func apply(to bytes: inout [UInt8], _ range: Range<Int>, phase: Int) {
+    var elements = bytes.mutableSpan
+    var raw = unsafe elements.mutableBytes
+    apply(to: &raw, range, phase: phase)
+  }
+
   private func apply(toAll part: UnsafeMutableRawBufferPointer, phase: Int) {
     guard let base = part.baseAddress, self.littleEndian != 0 else { return }
     let shift = UInt32(truncatingIfNeeded: (phase & 3) &* 8)

@@ -380,10 +380,7 @@ public struct WebSocketMachine: ~Copyable {
     let start = output.count
     output.append(contentsOf: payload)
     if let key {
-      let end = output.count
-      var written = output.mutableSpan
-      var bytes = unsafe written.mutableBytes
-      key.apply(to: &bytes, start..<end, phase: 0)
+      key.apply(to: &output, start..<output.count, phase: 0)
     }
   }
 

@@ -3,7 +3,7 @@ import ParleyWire
 import TestSupport
 import Testing
 
-/// The public sets of `shared/vectors`; see the README there for their sources.
+/// The public sets of the vector folder; see the README there for their sources.
 @Suite("Public wire vectors", .enabled(if: SharedVectors.arePresent, .init(rawValue: SharedVectors.absence)))
 struct SharedVectorTests {
   private func bytes(_ path: String) throws -> [UInt8] { Array(try SharedVectors.data(path)) }
