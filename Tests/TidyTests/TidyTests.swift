@@ -80,6 +80,7 @@ struct RulesTests {
       ("ParleyWire/Varint.swift", "unsafe a()", 1),
       ("ParleyWire/ByteReader.swift", "unsafe a()", 0),
       ("ParleyCrypto/File.swift", "unsafe a()", 0),
+      ("ParleyNode/File.swift", "var e: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }", 0),
       ("ParleyNode/File.swift", "// unsafe\nlet text = \"an unsafe one\"\nlet isUnsafe = true", 0),
     ])
   func unsafety(path: String, text: String, count: Int) {
@@ -113,6 +114,7 @@ struct RulesTests {
       ("scripts/test", "cp a /tmp/b", 1),
       ("Sources/ParleyNode/A.swift", "/// NEGOTIATION.md section 4", 1),
       ("Tests/ATests/A.swift", "\"../shared/vectors/a.json\"", 1),
+      ("Tests/ATests/A.swift", "  /// The sets of shared/vectors.", 0),
       ("Tests/TestSupport/SharedVectors.swift", "\"../shared/vectors/a.json\"", 0),
       ("docs/a.md", "docs/protocol/negotiation.md, /etc/ssl/certs, https://a.example/home/b, network/work/a", 0),
     ])
