@@ -84,6 +84,8 @@ def run_respond(arguments: argparse.Namespace) -> int:
         connections=arguments.connections,
         lifetime=arguments.lifetime,
         deadline=arguments.deadline,
+        refuse_session=arguments.refuse_session,
+        document_in_message2=arguments.document_in_m2,
         chunk=arguments.chunk,
         spec_hashes={name: bytes.fromhex(value) for name, value in pairs} if pairs else None,
         misbehaviour=misbehave.find(arguments.misbehave, "R") if arguments.misbehave else None,
@@ -156,6 +158,8 @@ def parse_arguments() -> argparse.Namespace:
     maker.add_argument("--on-counter", choices=answers, default="meet")
     maker.add_argument("--life-ms", type=int, default=2000)
     maker.add_argument("--refuse", metavar="CODE", help="answer each request with this Reject")
+    maker.add_argument("--refuse-session", type=int, metavar="CODE", help="REFUSE instead of ACCEPT")
+    maker.add_argument("--document-in-m2", action="store_true", help="send the own document, though the peer has it")
     maker.add_argument("--spec-hash", action="append", default=[], metavar="INSTRUMENT=HEX")
     maker.add_argument("--connections", type=int, help="exit after so many have ended")
     maker.add_argument("--lifetime", type=float, default=60.0)

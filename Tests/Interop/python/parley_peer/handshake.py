@@ -1,4 +1,4 @@
-"""Parley's payloads around Noise (HANDSHAKE §2 to §5): prologue, P1, identity payloads, ACCEPT and the secrets."""
+"""Around Noise (secure-channel.md §2 to §5): prologue, P1, identity payloads, ACCEPT and the secrets."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def derivation_info(label: str, transcript_hash: bytes, epoch: int = 0) -> bytes
 
 @dataclass(frozen=True)
 class Accept:
-    """Body of the ACCEPT record."""
+    """Body of the ACCEPT record. Version 1 has no limits to announce, and refuses them."""
 
     did_initiator: str
     did_responder: str
@@ -169,7 +169,7 @@ class Accept:
     def decode(cls, data: bytes) -> Accept:
         reader = Reader(data, HandshakeError, "ACCEPT")
         dids = reader.lp(255).decode("ascii", "replace"), reader.lp(255).decode("ascii", "replace")
-        accept = cls(*dids, reader.take(16), reader.take(128), reader.lp(1024))
+        accept = cls(*dids, reader.take(16), reader.take(128), reader.lp(0))
         reader.finish()
         return accept
 
@@ -207,10 +207,12 @@ def check_identity(
 
 
 def make_payload(role: bytes, signer: Signer, handshake_hash: bytes, static: bytes, peer_did: str) -> IdentityPayload:
+    """The own IDP; only I sends its document, because R's is known to whoever dials it."""
     me = signer.identity
+    document = me.document_bytes if role == INITIATOR else b""
     covered = signed_bytes(role, handshake_hash, static, me.did, me.key_fragment, me.document_hash, me.suite, peer_did)
     signature = signer.sign(covered, CONTEXT)
-    return IdentityPayload(role, me.did, me.key_fragment, me.document_hash, signature, me.document_bytes)
+    return IdentityPayload(role, me.did, me.key_fragment, me.document_hash, signature, document)
 
 
 class Initiator:
@@ -264,7 +266,7 @@ class Responder:
         self._noise = NoiseResponder(keys or NoiseKeys())
 
     def check_message1(self, message: bytes) -> None:
-        """§10, steps 3 and 4: all that needs no public-key operation."""
+        """All that needs no public-key operation, cheapest first."""
         if len(message) != MESSAGE1_SIZE:
             raise HandshakeError("M1_LENGTH", str(len(message)))
         payload = Reader(message[-P1_SIZE:], HandshakeError)

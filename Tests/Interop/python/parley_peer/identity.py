@@ -1,4 +1,4 @@
-"""DIDs, DID documents and their signing keys (HANDSHAKE §4): did:peer:4 and did:key, Ed25519 and ML-DSA-65."""
+"""DIDs, DID documents and their signing keys (secure-channel.md §4): did:peer:4 and did:key, Ed25519 and ML-DSA-65."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ SUITE_ED25519 = 1
 SUITE_ED25519_MLDSA65 = 2
 ED25519_SIGNATURE_SIZE = 64
 MLDSA65_SIGNATURE_SIZE = 3309
+MAX_INPUT_DOCUMENT = 4096
 SERVICE_TYPE = "ParleyNode"
 
 _FIELD_PRIME = 2**255 - 19
@@ -145,6 +146,8 @@ def short_form(did: str) -> str:
 
 def peer4_from_document(document: bytes) -> Identity:
     """The identity that an input document defines."""
+    if len(document) > MAX_INPUT_DOCUMENT:
+        raise IdentityError("DOCUMENT_LENGTH", str(len(document)))
     short, long = peer4_encode(document)
     resolved = _parse_document(document)
     if "id" in resolved:
@@ -211,7 +214,7 @@ def _parse_document(data: bytes) -> dict[str, Any]:
 def _identity(
     did: str, document: dict[str, Any], document_bytes: bytes, long: str | None, key_fragment: str | None = None
 ) -> Identity:
-    """Applies the key rules of HANDSHAKE §4 to `authentication`."""
+    """Applies the key rules of secure-channel.md §4 to `authentication`."""
     if document.get("id") != did:
         raise IdentityError("DOCUMENT_ID")
     methods = _methods(did, document)
@@ -232,8 +235,6 @@ def _identity(
     fragment = key_fragment if key_fragment is not None else next(iter(ed25519), "")
     if fragment not in ed25519:
         raise IdentityError("KEY_NOT_IN_AUTHENTICATION", fragment)
-    if len(mldsa65) > 1:
-        raise IdentityError("SEVERAL_MLDSA65_KEYS")
     pq = mldsa65[0] if mldsa65 else None
     return Identity(did, fragment, ed25519[fragment], pq, document, document_bytes, long)
 

@@ -13,7 +13,16 @@ from .desk import Desk
 from .errors import PeerError
 from .identity import Identity, Signer
 from .misbehave import Misbehaviour
-from .peer import HANDSHAKE_DEADLINE, Closed, HeaderlessHooks, Hooks, Listener, PeerConnection, connect
+from .peer import (
+    HANDSHAKE_DEADLINE,
+    Closed,
+    DocumentInMessage2,
+    HeaderlessHooks,
+    Hooks,
+    Listener,
+    PeerConnection,
+    connect,
+)
 from .report import Log, identity_report, trade_report
 
 QUIET = 0.25  # seconds a misbehaving taker stays, to see what else comes
@@ -48,6 +57,8 @@ class RespondJob:
     deadline: float = HANDSHAKE_DEADLINE
     chunk: int = MAX_BODY
     spec_hashes: dict[str, bytes] | None = None
+    refuse_session: int | None = None
+    document_in_message2: bool = False
     misbehaviour: Misbehaviour | None = None
 
 
@@ -105,7 +116,9 @@ async def respond(job: RespondJob, log: Log, listening: asyncio.Future[int] | No
     """Listens until the wanted number of connections has ended, or the lifetime has."""
     maker = _Maker(job, log)
     hooks = job.misbehaviour.hooks() if job.misbehaviour is not None else None
-    listener = Listener(maker.handle, maker.failed, hooks, job.deadline)
+    if job.document_in_message2:
+        hooks = DocumentInMessage2()
+    listener = Listener(maker.handle, maker.failed, hooks, job.deadline, job.refuse_session)
     async with listener.listen(job.host, job.port, job.make_signer) as port:
         assert listener.signer is not None
         maker.signer = listener.signer

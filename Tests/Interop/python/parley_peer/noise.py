@@ -1,4 +1,4 @@
-"""Noise_XXhfs_25519+MLKEM768_AESGCM_SHA256 (HANDSHAKE §3, Noise revision 34), without a word about DIDs.
+"""Noise_XXhfs_25519+MLKEM768_AESGCM_SHA256 (secure-channel.md §3, Noise revision 34), without a word about DIDs.
 
     → e, e1                payload 1, clear and hashed
     ← e, ee, ekem1, s, es  payload 2

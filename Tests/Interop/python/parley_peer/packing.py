@@ -1,4 +1,4 @@
-"""Strict MessagePack (NEGOTIATION §1): arrays of fixed length, shortest forms, nothing else.
+"""Strict MessagePack (negotiation.md §1): arrays of fixed length, shortest forms, nothing else.
 
 PyPI's `msgpack` reads and writes; strictness is one comparison: what does not pack again to the same bytes was not in
 the shortest form.

@@ -1,4 +1,4 @@
-"""The two ends of a connection over `websockets` (HANDSHAKE §1, §9): handshake, then messages over records."""
+"""The two ends of a connection over `websockets` (secure-channel.md §1, §9): handshake, then messages over records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from websockets.asyncio.client import ClientConnection
@@ -21,12 +21,13 @@ from websockets.server import ServerProtocol
 from . import stream
 from .channel import MAX_BODY, MAX_RECORD, Channel, RecordType
 from .errors import HandshakeError, PeerError, RecordError
-from .handshake import MESSAGE1_SIZE, SUBPROTOCOL, Accept, Initiator, Responder, prologue
+from .handshake import MESSAGE1_SIZE, SUBPROTOCOL, Accept, IdentityPayload, Initiator, Responder, prologue
 from .identity import Identity, Signer
 from .multiformats import base64url_decode, base64url_encode
+from .wire import u16
 
 HEADER = "Parley-Handshake"
-MAX_HANDSHAKE_MESSAGE = 10 * 1024
+MAX_HANDSHAKE_MESSAGE = 9392
 MAX_MESSAGE = 64 * 1024  # what `websockets` lets through, so that too long a record is refused here, with 1008
 HANDSHAKE_DEADLINE = 10.0
 MESSAGE1_DEADLINE = 3.0
@@ -42,7 +43,7 @@ class Closed(Exception):
     reason: str = ""
     http_status: int | None = None
     close_record: bool = False
-    refused: str | None = None
+    refused: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         fields = {
@@ -89,6 +90,20 @@ class HeaderlessHooks(Hooks):
         return None
 
 
+class DocumentInMessage2(Hooks):
+    """R's document is known to whoever dials it; receivers take it all the same."""
+
+    def responder(self, signer: Signer) -> Responder:
+        responder = Responder(signer)
+        make = responder.make_identity_payload
+
+        def with_document(handshake_hash: bytes) -> IdentityPayload:
+            return replace(make(handshake_hash), document=signer.identity.document_bytes)
+
+        responder.make_identity_payload = with_document  # type: ignore[method-assign]
+        return responder
+
+
 class PeerConnection:
     """An open channel. `send` and `receive` carry whole messages of the stream."""
 
@@ -125,6 +140,9 @@ class PeerConnection:
                     raise RecordError("RECORD_LENGTH", str(len(record)))
                 kind, body = self.channel.open(record)
                 if kind is RecordType.CLOSE:
+                    if body:
+                        raise RecordError("CLOSE_BODY")
+                    self._assembler.finish()
                     await self._finish_close()
                 if kind is not RecordType.APP:
                     raise RecordError("UNEXPECTED_RECORD", kind.name)
@@ -135,11 +153,15 @@ class PeerConnection:
         return self._messages.popleft()
 
     async def _finish_close(self) -> NoReturn:
+        """After CLOSE only the WebSocket's end may come."""
         try:
             async with asyncio.timeout(CLOSE_DEADLINE):
-                await self.socket.wait_closed()
+                await _receive(self.socket)
+            raise RecordError("AFTER_CLOSE")
         except TimeoutError:
             await self.socket.close(1000)
+        except Closed:
+            pass
         end = _closed(self.socket)
         raise Closed(end.code, end.reason, close_record=True)
 
@@ -227,7 +249,7 @@ async def _initiate(
         channel = Channel(initiator.secrets, initiator=True)
         kind, body = channel.open(await _receive_handshake(socket))
         if kind is RecordType.REFUSE:
-            raise Closed(refused=body.hex())
+            raise Closed(refused=_refusal(body))
         if kind is not RecordType.ACCEPT:
             raise HandshakeError("ACCEPT", kind.name)
         accept = Accept.decode(body)
@@ -236,6 +258,12 @@ async def _initiate(
         await fail(socket)
         raise
     return PeerConnection(socket, channel, signer.identity, initiator.peer, accept)
+
+
+def _refusal(body: bytes) -> int:
+    if len(body) != 2:
+        raise HandshakeError("REFUSE", "not a code")
+    return int.from_bytes(body, "big")
 
 
 async def _send(socket: Connection, message: bytes) -> None:
@@ -273,7 +301,8 @@ class _Message3Failed(Exception):
 class Listener:
     """Accepts connections as responder and gives each open channel to `handle`.
 
-    `failed` is told why a connection ended before its handshake did.
+    `failed` is told why a connection ended before its handshake did. With a `refuse_code` every peer that passed all
+    checks gets REFUSE instead of ACCEPT.
     """
 
     def __init__(
@@ -282,11 +311,13 @@ class Listener:
         failed: Callable[[Exception], None],
         hooks: Hooks | None = None,
         deadline: float = HANDSHAKE_DEADLINE,
+        refuse_code: int | None = None,
     ) -> None:
         self._handle = handle
         self._failed = failed
         self._hooks = hooks or Hooks()
         self._deadline = deadline
+        self._refuse_code = refuse_code
         self._responders: dict[Connection, Responder] = {}
         self.signer: Signer | None = None
 
@@ -382,5 +413,8 @@ class Listener:
         except HandshakeError as error:
             raise _Message3Failed(error) from error
         channel = Channel(responder.secrets, initiator=False)
+        if self._refuse_code is not None:
+            await _send(socket, channel.seal(RecordType.REFUSE, u16(self._refuse_code)))
+            raise Closed(refused=self._refuse_code)
         await _send(socket, self._hooks.accept(accept, channel))
         return PeerConnection(socket, channel, self.signer.identity, responder.peer, accept)

@@ -11,9 +11,19 @@ from typing import Any
 
 import did_peer_4
 
-from . import misbehave, vectors
-from .channel import MAX_BODY
+from . import bad_channel, misbehave, vectors
+from .channel import (
+    CLOSE_SIZE,
+    EPOCH_BYTES,
+    EPOCH_RECORDS,
+    MAX_BODY,
+    MAX_RECORD,
+    RECORDS_PER_KEY,
+    Direction,
+    RecordType,
+)
 from .dealing import MakerPlan, TakerPlan
+from .errors import PeerError
 from .identity import Signer, resolve
 from .jobs import InitiateJob, RespondJob, initiate, respond
 from .misbehave import Misbehaviour
@@ -53,6 +63,8 @@ async def _run(
         deadline=options.pop("deadline", HANDSHAKE_DEADLINE),
         spec_hashes={INSTRUMENT: SPEC},
         chunk=options.get("chunk", MAX_BODY),
+        refuse_session=options.pop("refuse_session", None),
+        document_in_message2=options.pop("document_in_message2", False),
         misbehaviour=options.pop("bad_maker", None),
     )
     server = asyncio.create_task(respond(job, logs[1], listening))
@@ -92,8 +104,8 @@ async def _trades(taker: TakerPlan, maker: MakerPlan, price: int, **options: Any
     _expect("both", theirs, detected=[], timeout=False)
 
 
-async def _refuses(taker: TakerPlan, maker: MakerPlan, **wanted: object) -> None:
-    mine, theirs, *_ = await _run(taker, maker)
+async def _refuses(taker: TakerPlan, maker: MakerPlan, refuse_session: int | None = None, **wanted: object) -> None:
+    mine, theirs, *_ = await _run(taker, maker, refuse_session=refuse_session)
     _expect("taker", mine, traded=False, timeout=False, **wanted)
     _expect("maker", theirs, traded=False)
 
@@ -107,7 +119,7 @@ async def _misbehaves(item: Misbehaviour, role: str) -> None:
     mine, theirs, *_ = await _run(_plan(linger=0.2), MakerPlan(100, 110, life_ns=life), suites, **options)
     outcome, other = (mine, theirs) if role == "I" else (theirs, mine)
     _expect(f"{item.name} {role}", outcome, **item.expected)
-    if not item.expected.get("traded") and item.act not in (misbehave.close_without_record, misbehave.drop):
+    if not item.expected.get("traded") and item.act not in (bad_channel.close_without_record, bad_channel.drop):
         _expect(f"{item.name} {role}: other side", {"noticed": bool(other["detected"])}, noticed=True)
 
 
@@ -124,6 +136,32 @@ async def _peer4() -> None:
         _expect("did:peer:4", both, short=did_peer_4.encode_short(document), long=did_peer_4.encode(document))
 
 
+async def _epoch() -> None:
+    """The last record of an epoch is a CLOSE; nothing comes after it."""
+    sender, receiver = Direction(bytes(32), b"I"), Direction(bytes(32), b"I")
+    for _ in range(2 * RECORDS_PER_KEY + 1):
+        receiver.open(sender.seal(RecordType.APP, b"x"))
+    sender.sequence = receiver.sequence = EPOCH_RECORDS - 2
+    receiver.open(sender.seal(RecordType.APP, b"x"))
+    _expect("epoch", {"app": _fails(lambda: sender.seal(RecordType.APP, b""))}, app="EPOCH_FULL")
+    receiver.open(sender.seal(RecordType.CLOSE, b""))
+    late = sender.seal_inner(bytes(64))
+    _expect("epoch", {"late": _fails(lambda: receiver.open(late))}, late="EPOCH_FULL")
+    sender.byte_count = EPOCH_BYTES - MAX_RECORD - CLOSE_SIZE + 1
+    sender.sequence = 0
+    _expect("bytes", {"app": _fails(lambda: sender.seal(RecordType.APP, bytes(MAX_BODY)))}, app="EPOCH_FULL")
+    sender.byte_count -= 1
+    sender.seal(RecordType.APP, bytes(MAX_BODY))
+
+
+def _fails(call: Callable[[], object]) -> str | None:
+    try:
+        call()
+    except PeerError as error:
+        return error.code
+    return None
+
+
 def cases() -> dict[str, Case]:
     """By name. The order matters to nobody: all run at once."""
     firm = MakerPlan(100, 110)
@@ -138,6 +176,9 @@ def cases() -> dict[str, Case]:
         "suite 1 to 2": lambda: _trades(_plan(), firm, 110, suites=(False, True)),
         "did:key": lambda: _trades(_plan(), firm, 110, signer=Signer.did_key(secrets.token_bytes(32))),
         "headerless": lambda: _trades(_plan(), firm, 110, headerless=True),
+        "document in M2": lambda: _trades(_plan(), firm, 110, suites=(True, True), document_in_message2=True),
+        "session refused": lambda: _refuses(_plan(), firm, refuse_session=3, refused=3),
+        "epoch": _epoch,
         "chunks of 7": lambda: _trades(_plan(counters=[104]), firm, 104, chunk=7),
         "counter met": lambda: _trades(_plan(counters=[104, 106]), firm, 106),
         "counter accepted": lambda: _trades(_plan(counters=[107]), MakerPlan(100, 110, "accept"), 107),

@@ -21,6 +21,11 @@ class Assembler:
     def __init__(self) -> None:
         self._buffer = b""
 
+    def finish(self) -> None:
+        """CLOSE has come: the stream must stand between two messages."""
+        if self._buffer:
+            raise RecordError("CUT_MESSAGE", f"{len(self._buffer)} bytes")
+
     def receive(self, body: bytes) -> list[bytes]:
         self._buffer += body
         messages = []

@@ -8,7 +8,7 @@ from .errors import PeerError
 
 
 def sha256(*parts: bytes) -> bytes:
-    """`H` of HANDSHAKE and NEGOTIATION, over the concatenation."""
+    """`H` of the pages, over the concatenation."""
     return hashlib.sha256(b"".join(parts)).digest()
 
 
