@@ -13,6 +13,7 @@ from . import misbehave, selftest, vectors
 from .channel import MAX_BODY
 from .dealing import SIDES, MakerPlan, TakerPlan
 from .identity import Signer, resolve
+from .instruments import spec_hash
 from .jobs import InitiateJob, RespondJob, initiate, respond
 from .report import Log, identity_report
 
@@ -32,14 +33,22 @@ def make_signer(arguments: argparse.Namespace, endpoint: str | None) -> Signer:
     return Signer.peer4(ed25519, mldsa65, endpoint)
 
 
+def known_spec(instrument: str) -> bytes:
+    found = spec_hash(instrument)
+    if found is None:
+        raise SystemExit(f"{instrument} has no definition: give its hash with --spec-hash")
+    return found
+
+
 def run_initiate(arguments: argparse.Namespace) -> int:
     plan = TakerPlan(
         instrument=arguments.rfq,
-        spec_hash=bytes.fromhex(arguments.spec_hash),
+        spec_hash=bytes.fromhex(arguments.spec_hash) if arguments.spec_hash else known_spec(arguments.rfq),
         lots=arguments.lots,
         side=arguments.side,
         rounds=arguments.rounds,
         counters=arguments.counter,
+        counters_by=arguments.counter_by,
         accept=not arguments.no_accept,
         drop_after_accept=arguments.drop_after_accept,
         linger=arguments.linger,
@@ -87,7 +96,7 @@ def run_respond(arguments: argparse.Namespace) -> int:
         refuse_session=arguments.refuse_session,
         document_in_message2=arguments.document_in_m2,
         chunk=arguments.chunk,
-        spec_hashes={name: bytes.fromhex(value) for name, value in pairs} if pairs else None,
+        spec_hashes={name: bytes.fromhex(value) for name, value in pairs},
         misbehaviour=misbehave.find(arguments.misbehave, "R") if arguments.misbehave else None,
     )
     asyncio.run(respond(job, Log()))
@@ -135,11 +144,12 @@ def parse_arguments() -> argparse.Namespace:
     taker.add_argument("--peer", required=True, help="the responder's DID; a did:peer:4 in its long form")
     taker.add_argument("--peer-document", help="file with the input document, where --peer is a short form")
     taker.add_argument("--rfq", default="BTC-27NOV26-100000-C", metavar="INSTRUMENT")
-    taker.add_argument("--spec-hash", default="00" * 32, metavar="HEX")
+    taker.add_argument("--spec-hash", metavar="HEX", help="instead of the one that follows from the name")
     taker.add_argument("--lots", type=int, default=1)
     taker.add_argument("--side", choices=list(SIDES), default="buy")
     taker.add_argument("--rounds", type=int, default=3)
     taker.add_argument("--counter", type=int, action="append", default=[], metavar="TICKS")
+    taker.add_argument("--counter-by", type=int, action="append", default=[], metavar="TICKS")
     taker.add_argument("--no-accept", action="store_true")
     taker.add_argument("--headerless", action="store_true", help="message 1 as the first WebSocket message")
     taker.add_argument("--drop-after-accept", action="store_true", help="cut TCP after the Accept, reconnect, SYNC")

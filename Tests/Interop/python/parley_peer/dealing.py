@@ -109,7 +109,10 @@ async def dealing(trader: Trader, connection: PeerConnection) -> AsyncIterator[D
 
 @dataclass
 class TakerPlan:
-    """What a taker does: ask, counter with each price in turn, then accept what stands."""
+    """What a taker does: ask, counter with each price in turn, then accept what stands.
+
+    `counters` are prices, `counters_by` differences from what was last quoted.
+    """
 
     instrument: str
     spec_hash: bytes
@@ -117,6 +120,7 @@ class TakerPlan:
     side: str = "buy"
     rounds: int = 3
     counters: list[int] = field(default_factory=list)
+    counters_by: list[int] = field(default_factory=list)
     accept: bool = True
     request_life_ns: int = 60 * SECOND
     counter_life_ns: int = 2 * SECOND
@@ -140,11 +144,13 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
     dialogue = desk.request((leg,), (plan.lots, plan.lots), SIDES[plan.side], plan.rounds, plan.request_life_ns)
     await dealing.flush()
     offer = await _next_offer(trader, dialogue)
-    for price in plan.counters:
+    buys = plan.side != "sell"
+    for price, by in [(price, 0) for price in plan.counters] + [(None, by) for by in plan.counters_by]:
         if offer is None or dialogue.phase is not Phase.OPEN:
             return dialogue
-        side = Price((price,), plan.lots, plan.lots)
-        buys = plan.side != "sell"
+        quoted = offer.terms.ask if buys else offer.terms.bid
+        assert quoted is not None
+        side = Price((quoted.prices[0] + by if price is None else price,), plan.lots, plan.lots)
         desk.offer(dialogue, side if buys else None, None if buys else side, plan.counter_life_ns)
         await dealing.flush()
         offer = await _next_offer(trader, dialogue) or standing(desk, dialogue)

@@ -14,6 +14,7 @@ from . import payload as forms
 from .dialogue import Dialogue, OfferState, Phase, Strand, Trade
 from .errors import NegotiationError
 from .identity import Identity, Signer
+from .instruments import spec_hash
 from .payload import (
     SECOND,
     Accept,
@@ -46,7 +47,7 @@ class Desk:
         self.peer = peer
         self.session = Session(self.me, peer.did, self.process, event)
         self.dialogues: dict[bytes, Dialogue] = {}
-        self.spec_hashes: dict[str, bytes] | None = None
+        self.spec_hash: Callable[[str], bytes | None] = spec_hash
         self._pair_strand = Strand()
         self._event = event
         self._epsilon = epsilon_ns
@@ -302,11 +303,8 @@ class Desk:
             return Code.DEAD
         if header.created > now + 2 * SECOND:
             return Code.CLOCK
-        if self.spec_hashes is not None:
-            leg = request.legs[0]
-            if self.spec_hashes.get(leg.instrument) != leg.spec_hash:
-                return Code.SPEC
-        return None
+        leg = request.legs[0]
+        return None if self.spec_hash(leg.instrument) == leg.spec_hash else Code.SPEC
 
     def _on_offer(self, dialogue: Dialogue, header: Header, statement: Statement, offer: Offer) -> Code | None:
         if (header.kind == Kind.QUOTE) != dialogue.i_am_requester:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .channel import MAX_BODY
@@ -12,6 +12,7 @@ from .dealing import Dropped, MakerPlan, TakerPlan, Trader, dealing, make, settl
 from .desk import Desk
 from .errors import PeerError
 from .identity import Identity, Signer
+from .instruments import spec_hash
 from .misbehave import Misbehaviour
 from .peer import (
     HANDSHAKE_DEADLINE,
@@ -56,7 +57,7 @@ class RespondJob:
     lifetime: float = 60.0
     deadline: float = HANDSHAKE_DEADLINE
     chunk: int = MAX_BODY
-    spec_hashes: dict[str, bytes] | None = None
+    spec_hashes: dict[str, bytes] = field(default_factory=dict)
     refuse_session: int | None = None
     document_in_message2: bool = False
     misbehaviour: Misbehaviour | None = None
@@ -159,6 +160,9 @@ class _Maker:
         if self._job.connections is not None and self._ended >= self._job.connections:
             self.finished.set()
 
+    def _spec_hash(self, name: str) -> bytes | None:
+        return self._job.spec_hashes.get(name) or spec_hash(name)
+
     async def handle(self, connection: PeerConnection) -> None:
         assert self.signer is not None
         did, misbehaviour = connection.peer.did, self._job.misbehaviour
@@ -172,7 +176,7 @@ class _Maker:
         if did not in self._traders:
             desk = Desk if misbehaviour is None else misbehaviour.desk
             self._traders[did] = Trader(self.signer, connection.peer, self._log, desk)
-            self._traders[did].desk.spec_hashes = self._job.spec_hashes
+            self._traders[did].desk.spec_hash = self._spec_hash
         trader = self._traders[did]
         trader.events = asyncio.Queue()
         try:

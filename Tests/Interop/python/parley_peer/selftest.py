@@ -25,12 +25,14 @@ from .channel import (
 from .dealing import MakerPlan, TakerPlan
 from .errors import PeerError
 from .identity import Signer, resolve
+from .instruments import spec_hash
 from .jobs import InitiateJob, RespondJob, initiate, respond
 from .misbehave import Misbehaviour
 from .peer import HANDSHAKE_DEADLINE, Hooks
 from .report import Log
 
-INSTRUMENT, SPEC = "BTC-27NOV26-100000-C", bytes(31) + b"\1"
+INSTRUMENT = "BTC-27NOV26-100000-C"
+SPEC = bytes.fromhex("dcf43dc152ef5bdaad356d4a32384568d2feb60097da7a064c4f9e7b961df0a7")
 SHORT_DEADLINE = 1.0  # of a handshake whose message 3 is bad: it fails only then
 AT_ONCE = 12
 CASE_LIMIT = 30.0
@@ -61,7 +63,6 @@ async def _run(
         connections=2 if taker.drop_after_accept else 1,
         lifetime=20,
         deadline=options.pop("deadline", HANDSHAKE_DEADLINE),
-        spec_hashes={INSTRUMENT: SPEC},
         chunk=options.get("chunk", MAX_BODY),
         refuse_session=options.pop("refuse_session", None),
         document_in_message2=options.pop("document_in_message2", False),
@@ -127,6 +128,20 @@ async def _vectors() -> None:
     vectors.check_all()
 
 
+async def _instruments() -> None:
+    """The example of instruments.md, and names that have no definition."""
+    _expect("spec_hash", {"hash": spec_hash(INSTRUMENT)}, hash=SPEC)
+    for name in (
+        "BTC-02MAY26-1-C",
+        "BTC-31JUN26-1-C",
+        "BTC-1MAY26-0-C",
+        "BTC-1MAY26-1d50-C",
+        "SOL-1MAY26-1-C",
+        "BTC-1MAY26",
+    ):
+        _expect("spec_hash", {name: spec_hash(name)}, **{name: None})
+
+
 async def _peer4() -> None:
     """The published package makes the same DIDs of the same documents."""
     for post_quantum in (False, True):
@@ -168,6 +183,7 @@ def cases() -> dict[str, Case]:
     found: dict[str, Case] = {
         "vectors": _vectors,
         "did:peer:4": _peer4,
+        "instruments": _instruments,
         "buy": lambda: _trades(_plan(), firm, 110),
         "sell": lambda: _trades(_plan(side="sell"), firm, 100),
         "two-way": lambda: _trades(_plan(side="two-way"), firm, 110),
@@ -181,6 +197,7 @@ def cases() -> dict[str, Case]:
         "epoch": _epoch,
         "chunks of 7": lambda: _trades(_plan(counters=[104]), firm, 104, chunk=7),
         "counter met": lambda: _trades(_plan(counters=[104, 106]), firm, 106),
+        "counter by": lambda: _trades(_plan(side="sell", counters_by=[3, 2]), firm, 105),
         "counter accepted": lambda: _trades(_plan(counters=[107]), MakerPlan(100, 110, "accept"), 107),
         "counter held": lambda: _trades(_plan(counters=[105]), MakerPlan(100, 110, "hold"), 110),
         "counter rejected": lambda: _trades_after_reject(),
