@@ -4,7 +4,8 @@ import PackageDescription
 // A package of its own, so that `swift build` at the root never compiles it. To add a benchmark, add its name here
 // and its file as Sources/NAME/NAME.swift.
 let names = [
-  "BenchJournal"
+  "BenchBlack76",
+  "BenchJournal",
 ]
 
 let settings: [SwiftSetting] = [

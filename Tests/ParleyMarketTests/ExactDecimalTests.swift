@@ -1,4 +1,5 @@
 import ParleyMarket
+import ParleyWire
 import TestSupport
 import Testing
 
@@ -73,5 +74,21 @@ struct ExactDecimalTests {
       #expect(try product.count(of: step) == count)
       #expect(try ExactDecimal(parsing: product.description) == product)
     }
+  }
+}
+
+@Suite("Market errors")
+struct MarketErrorTests {
+  @Test(
+    "say what is wrong",
+    arguments: [
+      MarketError.malformedName("x"), .unsupportedName("x"), .undefinedInstrument("x"), .notPositive(ExactDecimal(-1)),
+      .malformedDecimal("x"), .notMultiple(ExactDecimal(5), of: ExactDecimal(2)), .overflow, .json(.unexpectedEnd),
+      .notSummaryReply, .exchangeError(code: 1, message: "x"), .tooManyInstruments(2, limit: 1), .emptyChain,
+      .duplicateInstrument("x"), .notOption("x"), .malformedField("x", instrument: "y"),
+    ])
+  func text(error: MarketError) {
+    let text = "\(error)"
+    #expect(text.contains(" ") && !text.contains("(") && text.last != ".")
   }
 }

@@ -88,6 +88,13 @@ public struct SyntheticChain: Hashable, Sendable {
     return slices
   }
 
+  /// The BTC chain of the demonstration.
+  ///
+  /// - Throws: `Failure`, for a time outside the years 2000 to 2097.
+  public static func bitcoin(asOf: UnixNanoseconds) throws(Failure) -> OptionChain {
+    try SyntheticChain(asOf: asOf).chain()
+  }
+
   /// The chain.
   ///
   /// - Throws: `Failure`.
