@@ -1,0 +1,343 @@
+import ParleyIdentity
+import ParleyWire
+import TestSupport
+
+@testable import ParleyNegotiation
+
+/// A taker and a maker over a network that cuts, delays and repeats, on machines that crash: all from one seed.
+///
+/// Each machine commits its outcomes in order, several as one transaction, some time after they were made; what was
+/// not committed is lost in a crash. ``Rule`` names what can be broken on purpose, to see the checks notice.
+final class Simulation {
+  enum Rule {
+    case none
+    /// Frames leave before their rows are durable.
+    case sendBeforeDurable
+    /// Only ACKs do.
+    case acknowledgeBeforeDurable
+    /// The SYNC of a new channel does.
+    case syncBeforeDurable
+    /// A crash forgets the last durable transaction too: a disk that lies.
+    case lyingDisk
+  }
+
+  final class Machine {
+    let name: String
+    let signer: LocalSigner
+    let other: LocalSigner
+    let offset: Int64
+    var session: PairSession
+    var durable: [[JournalRow]] = []
+    var queue: [Outcome] = []
+    var wire: [(channel: Int, frame: [UInt8])] = []
+    /// The highest numbers that left this machine.
+    var acknowledgedOnWire: Int64 = 0
+    var sentOnWire: Int64 = 0
+    var orders = 0
+    /// Orders given, by id, so that one can be given again.
+    var given: [(id: String, nonce: [UInt8], draft: RequestDraft, statement: StatementID?)] = []
+
+    init(_ name: String, _ signer: LocalSigner, _ other: LocalSigner, offset: Int64) {
+      self.name = name
+      self.signer = signer
+      self.other = other
+      self.offset = offset
+      session = PairSession(signer: signer, peer: other.identity)
+    }
+  }
+
+  let seed: UInt64
+  let rule: Rule
+  var random: SplitMix64
+  var now = UnixNanoseconds.start
+  let taker: Machine
+  let maker: Machine
+  /// The channel that is up, by each side's count.
+  var isUp = false
+  var violations: [String] = []
+  var crashes = 0
+
+  init(seed: UInt64, rule: Rule = .none) {
+    self.seed = seed
+    self.rule = rule
+    random = SplitMix64(seed: seed)
+    // Together within the tolerance of 100 ms.
+    taker = Machine("taker", Traders.taker, Traders.maker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
+    maker = Machine("maker", Traders.maker, Traders.taker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
+    for machine in [taker, maker] { begin(machine) }
+  }
+
+  private func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
+  private func clock(_ machine: Machine) -> UnixNanoseconds { now.advanced(byNanoseconds: machine.offset) }
+  private func other(_ machine: Machine) -> Machine { machine === taker ? maker : taker }
+  private func complain(_ text: String) { violations.append("seed \(seed): \(text)") }
+
+  private func begin(_ machine: Machine) {
+    take(machine, machine.session.begin(incarnation: random.bytes(16).map { $0 | 1 }, now: clock(machine)))
+  }
+
+  // MARK: Machines
+
+  private func take(_ machine: Machine, _ outcome: Outcome) {
+    guard !outcome.isEmpty else { return }
+    var outcome = outcome
+    let frames = outcome.frames
+    switch rule {
+    case .sendBeforeDurable: outcome.frames = []
+    case .acknowledgeBeforeDurable: outcome.frames.removeAll { $0.prefix(2) == [0x93, 2] }
+    case .syncBeforeDurable: outcome.frames.removeAll { $0.prefix(2) == [0x9A, 3] }
+    case .none, .lyingDisk: break
+    }
+    if outcome.frames.count != frames.count {
+      var early = outcome
+      early.frames = frames.filter { !outcome.frames.contains($0) }
+      send(machine, early)
+    }
+    machine.queue.append(outcome)
+  }
+
+  /// Commits the first `count` outcomes as one transaction, and only then sends their frames.
+  private func commit(_ machine: Machine, _ count: Int) {
+    let batch = machine.queue.prefix(count)
+    machine.queue.removeFirst(batch.count)
+    let rows = batch.flatMap(\.rows)
+    if !rows.isEmpty { machine.durable.append(rows) }
+    for outcome in batch {
+      send(machine, outcome)
+      if outcome.close != nil, outcome.channel == machine.session.channelCount { cut() }
+    }
+  }
+
+  private func send(_ machine: Machine, _ outcome: Outcome) {
+    guard outcome.channel == machine.session.channelCount, isUp else { return }
+    for frame in outcome.frames {
+      machine.wire.append((outcome.channel, frame))
+      switch try! Frame.decode(frame) {
+      case .ack(let n, _): machine.acknowledgedOnWire = max(machine.acknowledgedOnWire, n)
+      case .data(let n, _): machine.sentOnWire = max(machine.sentOnWire, n)
+      case .sync, .freeze, .bye: break
+      }
+    }
+  }
+
+  /// The machine loses what was not durable, and starts again from what was.
+  private func crash(_ machine: Machine) {
+    crashes += 1
+    cut()
+    machine.queue = []
+    if rule == .lyingDisk, machine.durable.count > 1 { machine.durable.removeLast() }
+    machine.session = PairSession(signer: machine.signer, peer: machine.other.identity)
+    for row in machine.durable.flatMap({ $0 }) { try! machine.session.restore(row.encoded) }
+    let counters = machine.session.counters
+    if counters.received < machine.acknowledgedOnWire {
+      complain("\(machine.name) acknowledged \(machine.acknowledgedOnWire), has \(counters.received)")
+    }
+    if counters.sent < machine.sentOnWire {
+      complain("\(machine.name) let statement \(machine.sentOnWire) out, has \(counters.sent)")
+    }
+    begin(machine)
+    take(machine, machine.session.poll(now: clock(machine)))
+  }
+
+  // MARK: Network
+
+  private func cut() {
+    isUp = false
+    for machine in [taker, maker] {
+      machine.wire = []
+      machine.session.channelClosed()
+    }
+  }
+
+  private func connect() {
+    cut()
+    isUp = true
+    for machine in [taker, maker] {
+      // A driver that waits for the running commit sends SYNC after it: that is what the queue does here.
+      take(machine, machine.session.channelOpened(now: clock(machine)))
+    }
+  }
+
+  private func deliver(to machine: Machine) {
+    let from = other(machine)
+    guard let next = from.wire.first else { return }
+    from.wire.removeFirst()
+    guard isUp, next.channel == from.session.channelCount else { return }
+    take(machine, machine.session.receive(next.frame, now: clock(machine)))
+    if next.frame.prefix(2) == [0x93, 1], chance(5) {
+      take(machine, machine.session.receive(next.frame, now: clock(machine)))
+    }
+  }
+
+  // MARK: Running
+
+  /// Random steps, then a network that works and clocks that run until all has ended.
+  func run(steps: Int = 120) {
+    connect()
+    for _ in 0..<steps where violations.isEmpty { step() }
+    heal()
+    check()
+  }
+
+  private func step() {
+    now = now + .milliseconds(Int.random(in: 0...(chance(2) ? 2_500 : 25), using: &random))
+    let machine = chance(50) ? taker : maker
+    if !isUp, chance(20) { connect() }
+    switch Int.random(in: 0..<100, using: &random) {
+    case 0..<40: for _ in 0..<Int.random(in: 1...4, using: &random) { deliver(to: machine) }
+    case 40..<72: commit(machine, chance(70) ? machine.queue.count : 1)
+    case 72..<74: take(machine, machine.session.poll(now: clock(machine)))
+    case 74: connect()
+    case 75: crash(machine)
+    default: act(machine)
+    }
+  }
+
+  private func act(_ machine: Machine) {
+    let now = clock(machine)
+    let open = machine.session.openDialogues
+    guard let dialogue = open.randomElement(using: &random) else {
+      if machine === taker || chance(10) { ask(machine, now) }
+      return
+    }
+    do throws(NegotiationError) {
+      let result: CommandResult
+      switch Int.random(in: 0..<20, using: &random) {
+      case 0 where machine === taker: return ask(machine, now)
+      case 1 where chance(40): result = try machine.session.pass(dialogue.id, now: now)
+      case 2: result = try machine.session.cancelOffer(dialogue.id, code: .price, now: now)
+      case 3 where dialogue.role == .responder && chance(40):
+        result = try machine.session.refuse(dialogue.id, Fault(.policy, "no"), now: now)
+      case 4..<10:
+        let draft = offerDraft()
+        result =
+          dialogue.role == .responder
+          ? try machine.session.quote(dialogue.id, draft, now: now)
+          : try machine.session.counter(dialogue.id, draft, now: now)
+      default:
+        guard let offer = dialogue.peerOffer else { return }
+        let side: Side = chance(50) ? .buy : .sell
+        result = try machine.session.accept(
+          dialogue.id, offer: offer.id, side: side, lots: Int64.random(in: 1...10, using: &random), now: now)
+      }
+      take(machine, result.outcome)
+    } catch {
+      // The command did not fit the moment: the session must not have changed, which `check` sees by restoring.
+    }
+  }
+
+  private func offerDraft() -> OfferDraft {
+    let middle = Int64.random(in: 90...110, using: &random)
+    return Samples.twoWay(
+      bid: middle - 3, ask: middle + 3, mode: chance(10) ? .indicative : .firm,
+      lifetime: Int64.random(in: 300_000_000...4_000_000_000, using: &random),
+      hold: chance(20) ? 150_000_000 : 0)
+  }
+
+  private func ask(_ machine: Machine, _ now: UnixNanoseconds) {
+    if let again = machine.given.randomElement(using: &random), chance(30) {
+      // The client gives an order again: it must not be carried out twice.
+      guard let result = try? machine.session.requestQuote(
+        again.draft, nonce: random.bytes(16), clientOrderID: again.id, now: now)
+      else { return }
+      if result.isRepeat, let statement = again.statement, statement != result.statement {
+        complain("order \(again.id) had another result")
+      }
+      return take(machine, result.outcome)
+    }
+    machine.orders += 1
+    let draft = Samples.request(lifetime: Int64.random(in: 2_000_000_000...8_000_000_000, using: &random))
+    let nonce = random.bytes(16)
+    let id = "order \(machine.orders)"
+    guard let result = try? machine.session.requestQuote(draft, nonce: nonce, clientOrderID: id, now: now) else { return }
+    machine.given.append((id, nonce, draft, nil))
+    take(machine, result.outcome)
+  }
+
+  private func heal() {
+    guard violations.isEmpty else { return }
+    for round in 0..<6 {
+      if !isUp || round == 0 || round == 3 { connect() }
+      for _ in 0..<200 {
+        guard [taker, maker].contains(where: { !$0.queue.isEmpty || !$0.wire.isEmpty }) else { break }
+        for machine in [taker, maker] {
+          commit(machine, machine.queue.count)
+          while !other(machine).wire.isEmpty { deliver(to: machine) }
+        }
+      }
+      now = now + .seconds(5)
+      for machine in [taker, maker] { take(machine, machine.session.poll(now: clock(machine))) }
+    }
+    for machine in [taker, maker] { commit(machine, machine.queue.count) }
+  }
+
+  // MARK: Checking
+
+  private func check() {
+    guard violations.isEmpty else { return }
+    for machine in [taker, maker] {
+      if let code = machine.session.frozen { complain("\(machine.name) froze: \(code)") }
+      if !machine.session.openDialogues.isEmpty { complain("\(machine.name) has dialogues that do not end") }
+      let counters = machine.session.counters
+      if counters.acknowledged != counters.sent { complain("\(machine.name) has statements that were not taken") }
+      var copy = PairSession(signer: machine.signer, peer: machine.other.identity)
+      for row in machine.durable.flatMap({ $0 }) { try! copy.restore(row.encoded) }
+      if copy.state != machine.session.state { complain("\(machine.name) restores to another state") }
+      if machine.session.firmLots != 0 { complain("\(machine.name) still reserves lots") }
+    }
+    let trades = [taker, maker].map { Set($0.session.trades.map(\.confirm)) }
+    if trades[0] != trades[1] { complain("the trades differ: \(trades[0].count) and \(trades[1].count)") }
+    if Set(taker.session.trades.map(\.terms.encoded)) != Set(maker.session.trades.map(\.terms.encoded)) {
+      complain("the terms differ")
+    }
+    checkVerdicts()
+    for machine in [taker, maker] { checkReceipts(machine) }
+  }
+
+  /// A stranger sees in each side's journal what that side believes.
+  private func checkReceipts(_ machine: Machine) {
+    var dialogues: [DialogueID: [[UInt8]]] = [:]
+    for row in machine.durable.flatMap({ $0 }) {
+      guard let dialogue = row.dialogue, let statement = row.statement else { continue }
+      dialogues[dialogue, default: []].append(statement)
+    }
+    for (id, statements) in dialogues {
+      guard let view = machine.session.dialogue(id) else { continue }
+      let verdict = DialogueVerifier.verify(statements.shuffled(using: &random), taker.signer.identity, maker.signer.identity)
+      switch verdict {
+      case .traded(let trade): if view.trade?.confirm == trade.confirm { continue }
+      case .notTraded, .noAccept: if view.phase == .closed { continue }
+      case .inDoubt, .breach, .equivocation, .invalid, .unverifiable: break
+      }
+      complain("\(machine.name)'s statements prove \(verdict), not \(view.phase)")
+    }
+  }
+
+  /// One verdict an Accept, one Confirm an offer and a dialogue, over all that both sides ever signed durably.
+  private func checkVerdicts() {
+    var accepts: Set<StatementID> = []
+    var verdicts: [StatementID: Int] = [:]
+    var confirmed: [StatementID: Int] = [:]
+    var traded: [DialogueID: Int] = [:]
+    for machine in [taker, maker] {
+      for row in machine.durable.flatMap({ $0 }) {
+        guard case .sent(_, let bytes, _) = row.content, let statement = try? Statement(bytes) else { continue }
+        switch statement.payload {
+        case .accept: accepts.insert(statement.id)
+        case .confirm(let confirm):
+          guard let embedded = try? Statement(confirm.acceptStatement), case .accept(let accept) = embedded.payload
+          else { return complain("a Confirm without an Accept") }
+          verdicts[embedded.id, default: 0] += 1
+          confirmed[accept.offer, default: 0] += 1
+          traded[statement.header.dialogue, default: 0] += 1
+        case .decline(let decline): verdicts[decline.accept, default: 0] += 1
+        case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck: break
+        }
+      }
+    }
+    if Set(verdicts.keys) != accepts { complain("\(accepts.count) Accepts, \(verdicts.count) with verdicts") }
+    if verdicts.values.contains(where: { $0 != 1 }) { complain("an Accept has several verdicts") }
+    if confirmed.values.contains(where: { $0 != 1 }) { complain("an offer was confirmed twice") }
+    if traded.values.contains(where: { $0 != 1 }) { complain("a dialogue has two trades") }
+  }
+}

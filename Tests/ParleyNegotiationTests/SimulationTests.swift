@@ -1,0 +1,32 @@
+import Testing
+
+@testable import ParleyNegotiation
+
+@Suite("Simulation")
+struct SimulationTests {
+  @Test("whatever crashes or is cut, both sides end with the same trades", arguments: 0..<20)
+  func agreement(block: Int) {
+    var trades = 0
+    for seed in UInt64(block) * 100..<UInt64(block) * 100 + 100 {
+      let simulation = Simulation(seed: seed)
+      simulation.run()
+      trades += simulation.taker.session.trades.count
+      #expect(simulation.violations.isEmpty, "\(simulation.violations.first ?? "")")
+    }
+    #expect(trades > 10, "the runs of this block hardly trade")
+  }
+
+  @Test(
+    "a driver that breaks a rule is caught",
+    arguments: [
+      Simulation.Rule.sendBeforeDurable, .acknowledgeBeforeDurable, .syncBeforeDurable, .lyingDisk,
+    ])
+  func brokenRules(rule: Simulation.Rule) {
+    let isCaught = (UInt64(0)..<150).contains { seed in
+      let simulation = Simulation(seed: seed, rule: rule)
+      simulation.run()
+      return !simulation.violations.isEmpty
+    }
+    #expect(isCaught)
+  }
+}
