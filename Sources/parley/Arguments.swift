@@ -6,7 +6,16 @@ struct Option: Sendable {
   let help: String
   let isRepeatable: Bool
 
-  init(_ name: String, _ value: String? = nil, repeatable: Bool = false, _ help: String) {
+  /// A switch.
+  init(_ name: String, _ help: String) {
+    self.name = name
+    value = nil
+    self.help = help
+    isRepeatable = false
+  }
+
+  /// An option with a value.
+  init(_ name: String, _ value: String, repeatable: Bool = false, _ help: String) {
     self.name = name
     self.value = value
     self.help = help
@@ -90,7 +99,8 @@ struct Arguments: Sendable {
     let required = command.positionals.filter { !$0.hasPrefix("[") }.count
     guard positionals.count >= required else {
       throw UsageError(
-        "'\(command.name)' needs \(command.positionals[positionals.count])", hint: "see 'parley \(command.name) --help'")
+        "'\(command.name)' needs \(command.positionals[positionals.count])", hint: "see 'parley \(command.name) --help'"
+      )
     }
     guard positionals.count <= command.positionals.count else {
       throw UsageError("'\(command.name)' does not take '\(positionals[command.positionals.count])'")

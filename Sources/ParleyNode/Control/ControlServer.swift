@@ -1,0 +1,92 @@
+internal import ParleyIO
+internal import ParleyWire
+
+/// Answers the command line: JSON-RPC 2.0, one object a line, on a Unix socket that only its owner can open.
+final class ControlServer: Sendable {
+  private let socket: UnixSocketServer
+
+  /// Listens in the node's home.
+  init(node: Node) throws(NodeError) {
+    let path = node.configuration.home.controlSocketPath
+    do {
+      socket = try UnixSocketServer(loop: node.loop, path: path) { [weak node] connection in
+        connection.start(
+          onLine: { [weak node] line in Task { [weak node] in await node?.answer(line, on: connection) } },
+          onClose: { _ in })
+      }
+    } catch {
+      throw .listen("\(path): \(error)")
+    }
+  }
+
+  func close() async { await socket.close() }
+}
+
+extension Node {
+  /// Answers one line; the connection lives on this node's loop.
+  func answer(_ line: [UInt8], on connection: LineConnection) async {
+    var id = JSONValue.null
+    var response: JSONObject = ["jsonrpc": "2.0"]
+    do throws(ControlError) {
+      let request = try ControlRequest(line)
+      id = request.id
+      response["result"] = try await answer(request)
+    } catch {
+      response["error"] = error.json
+    }
+    response["id"] = id
+    connection.send(line: Array(JSONValue.object(response).serialized().utf8))
+  }
+}
+
+/// One request of the control socket.
+struct ControlRequest {
+  let id: JSONValue
+  let method: String
+  private let parameters: JSONObject
+
+  /// Reads a JSON-RPC 2.0 request.
+  init(_ line: [UInt8]) throws(ControlError) {
+    let value: JSONValue
+    do {
+      value = try JSONValue.parse(line, limits: JSONLimits(byteCount: LineConnection.maximumLineByteCount))
+    } catch {
+      throw ControlError(.parse, "not JSON: \(error)")
+    }
+    guard value["jsonrpc"]?.stringValue == "2.0", let method = value["method"]?.stringValue, let id = value["id"] else {
+      throw ControlError(.invalidRequest, "not a JSON-RPC 2.0 request")
+    }
+    self.id = id
+    self.method = method
+    parameters = value["params"]?.objectValue ?? JSONObject()
+  }
+
+  /// A text that must be there.
+  func text(_ name: String) throws(ControlError) -> String {
+    guard let text = parameters[name]?.stringValue else {
+      throw ControlError(.invalidParameters, "'\(name)' is missing")
+    }
+    return text
+  }
+
+  /// A text that may be there.
+  func optionalText(_ name: String) -> String? { parameters[name]?.stringValue }
+
+  /// A switch, off unless given.
+  func flag(_ name: String) -> Bool { parameters[name]?.boolValue ?? false }
+
+  /// How long to wait for the other side.
+  var wait: Duration {
+    .milliseconds(min(max(parameters["wait_ms"]?.int64Value ?? 5_000, 0), 600_000))
+  }
+
+  /// One of a few words.
+  func choice<T>(_ name: String, _ words: KeyValuePairs<String, T>) throws(ControlError) -> T {
+    let text = try text(name)
+    guard let match = words.first(where: { $0.key == text }) else {
+      throw ControlError(
+        .invalidParameters, "'\(name)' is \(words.map(\.key).joined(separator: ", ")), not '\(text)'")
+    }
+    return match.value
+  }
+}

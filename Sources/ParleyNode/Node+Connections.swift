@@ -1,0 +1,321 @@
+internal import ParleyCrypto
+internal import ParleyHandshake
+internal import ParleyIO
+public import ParleyIdentity
+internal import ParleyStore
+internal import ParleyWebSocket
+internal import ParleyWire
+
+/// When a peer is called again.
+enum Redial {
+  /// Between a channel's end and the next call, doubled with each failure.
+  static let first: Duration = .milliseconds(50)
+  /// The longest time between two calls.
+  static let last: Duration = .seconds(5)
+}
+
+/// Message 1 answered while its connection was still an upgrade request.
+final class AnsweredUpgrade {
+  private var responder: Responder?
+  let prologue: Prologue
+  let hasMessage1: Bool
+
+  init(_ responder: consuming Responder, prologue: Prologue, hasMessage1: Bool) {
+    self.responder = consume responder
+    self.prologue = prologue
+    self.hasMessage1 = hasMessage1
+  }
+
+  func take() -> Responder? { responder.take() }
+}
+
+// MARK: - Being called
+
+extension Node {
+  /// Where others reach this node; `nil` if it does not listen.
+  var listenURL: String? {
+    server.map { "\(configuration.certificateFile == nil ? "ws" : "wss")://\($0.localAddress)" }
+  }
+
+  func listen() throws {
+    guard let address = try listenAddress() else { return }
+    var policy = UpgradePolicy(subprotocols: [Prologue.subprotocol], requiresSubprotocol: true)
+    policy.allowedOrigins = []
+    var serving = WebSocketServer.Configuration(address: address, policy: policy)
+    if let certificate = configuration.certificateFile, let key = configuration.privateKeyFile {
+      serving.tls = try TLSServerContext(certificateFile: certificate, privateKeyFile: key)
+    }
+    let log = log
+    server = try WebSocketServer(
+      loop: loop, configuration: serving,
+      onRefusal: { address, error in
+        log.info("upgrade-refused", ["from": address?.description ?? "?", "why": error.description])
+      },
+      onUpgrade: { [weak self] request, info in
+        guard let self else { return .drop }
+        return assumeIsolated { $0.decide(request, info) }
+      })
+  }
+
+  private func listenAddress() throws(NodeError) -> ListenAddress? {
+    if let choice = configuration.listen {
+      guard let address = choice.address else { throw .listen("the address cannot be read") }
+      return address
+    }
+    guard let endpoint = identity.serviceEndpoint, let url = WebURL(endpoint) else { return nil }
+    // An endpoint given by name is reached on whatever address that name leads to.
+    guard let address = SocketAddress(url.host, port: url.port) ?? SocketAddress("0.0.0.0", port: url.port) else {
+      throw .listen("the endpoint \(endpoint) names no address")
+    }
+    return .address(address)
+  }
+
+  /// Answers an upgrade request; message 1 in it is answered in the same flight as the 101.
+  private func decide(_ request: UpgradeRequest, _ info: ConnectionInfo) -> UpgradeDecision {
+    let from = info.peerAddress?.description ?? "?"
+    guard !isStopping else { return .refuse(status: 503) }
+    nextChannelNumber += 1
+    let number = nextChannelNumber
+    do throws(HandshakeError) {
+      let prologue = try Prologue(
+        offered: request.fields.values("sec-websocket-protocol"), selected: Prologue.subprotocol,
+        channelBinding: info.channelBinding)
+      var responder = Responder(signer: signer, staticKey: staticKey)
+      let fields = request.fields.values(HandshakeHeader.name.lowercased())
+      guard fields.count <= 1 else { throw .malformedHeader }
+      var first: [[UInt8]] = []
+      if let field = fields.first {
+        first = [try responder.receiveMessage1(HandshakeHeader.decode(field), prologue: prologue)]
+      }
+      answered[number] = AnsweredUpgrade(responder, prologue: prologue, hasMessage1: !first.isEmpty)
+      return .accept(subprotocol: Prologue.subprotocol, firstMessages: first) { [weak self] connection in
+        self?.assumeIsolated { $0.accepted(connection, number, from: from) }
+      }
+    } catch {
+      log.info("handshake-refused", ["from": from, "why": "\(error)"])
+      // Whoever does not know this node's DID learns only that something is here.
+      return error == .malformedHeader ? .refuse(status: 400) : .drop
+    }
+  }
+
+  private func accepted(_ connection: WebSocketConnection, _ number: Int, from: String) {
+    guard let upgrade = answered.removeValue(forKey: number), let responder = upgrade.take() else {
+      return connection.abort()
+    }
+    let channel = PeerChannel(
+      number: number, connection: connection, responder: responder, prologue: upgrade.prologue,
+      hasMessage1: upgrade.hasMessage1)
+    channels[number] = channel
+    limit(channel, to: upgrade.hasMessage1 ? HandshakeTimes.handshake : HandshakeTimes.message1)
+    start(connection, number)
+  }
+
+  private func limit(_ channel: PeerChannel, to duration: Duration) {
+    let number = channel.number
+    channel.deadline?.cancel()
+    channel.deadline = loop.schedule(after: duration) { [weak self] in
+      self?.assumeIsolated { node in
+        guard let channel = node.channels[number], !channel.isOpen else { return }
+        node.log.info("handshake-timeout", ["channel": "\(number)"])
+        channel.refuse()
+      }
+    }
+  }
+
+  /// Decides about who has signed message 3: policy first, then the document, then the signature.
+  private func judge(_ claim: IdentityClaim, _ channel: PeerChannel) {
+    Task {
+      do {
+        let did = claim.did
+        let known = try knownPeer(did)
+        guard configuration.allowsAnyone || configuration.allowed.contains(did) || known != nil else {
+          throw NodeError.connect(did.string, "it is not on the allow list")
+        }
+        let peer = try await configuration.resolver.resolve(
+          did, documentBytes: claim.documentBytes, keyFragment: claim.keyFragment, on: loop)
+        try checkPin(peer, known)
+        guard channels[channel.number] === channel else { return }
+        try channel.accept(peer)
+        opened(channel, peer, approval: known?.approval ?? .allowList)
+      } catch {
+        // Keys go at once; the connection goes at the deadline, whatever the reason was.
+        log.warning("peer-refused", ["channel": "\(channel.number)", "why": "\(error)"])
+        channel.erase()
+      }
+    }
+  }
+
+  private func knownPeer(_ did: DID) throws(NodeError) -> KnownPeer? {
+    do {
+      return try store.reader.knownPeer(did: did.shortForm.string)
+    } catch {
+      throw .journal("\(error)")
+    }
+  }
+
+  /// Refuses a peer whose keys are not those that its owner's approval was given to.
+  func checkPin(_ peer: PeerIdentity, _ known: KnownPeer?) throws(NodeError) {
+    guard let known, peer.documentBytes != known.document.bytes else { return }
+    let pinned = try? LocalResolver.resolve(
+      peer.did, documentBytes: known.document.bytes, keyFragment: known.keyFragment)
+    guard let pinned, pinned.ed25519 == peer.ed25519, pinned.mldsa65 == peer.mldsa65 else {
+      throw .connect(peer.did.string, "its keys are not the pinned ones")
+    }
+  }
+}
+
+// MARK: - Calling
+
+extension Node {
+  /// Opens a channel to a counterparty, and keeps it open from now on.
+  ///
+  /// Naming a DID is the owner's approval of first contact.
+  ///
+  /// - Parameter text: The DID; a did:peer:4 in its long form the first time.
+  /// - Returns: The peer, and how long the channel took from the TCP connection to ACCEPT.
+  /// - Throws: ``NodeError/resolution(_:_:)``, ``NodeError/noEndpoint(_:)`` or ``NodeError/connect(_:_:)``.
+  public func connect(_ text: String) async throws(NodeError) -> (peer: PeerIdentity, duration: Duration) {
+    let did = try NodeIdentity.parseDID(text)
+    let known = try knownPeer(did)
+    let documentBytes = did.isLongForm ? nil : known.map(\.document.bytes)
+    let peer = try await configuration.resolver.resolve(
+      did, documentBytes: did.method == .peer4 ? documentBytes : nil, on: loop)
+    guard peer.did != identity.did else { throw .connect(peer.did.string, "that is this node itself") }
+    guard peer.serviceEndpoint != nil else { throw .noEndpoint(peer.did.string) }
+    try checkPin(peer, known)
+    let duration = try await dial(peer)
+    outbound[peer.did] = 0
+    await synced(peer.did)
+    return (peer, duration)
+  }
+
+  private func dial(_ peer: PeerIdentity) async throws(NodeError) -> Duration {
+    let did = peer.did.string
+    guard let endpoint = peer.serviceEndpoint, let url = WebURL(endpoint) else { throw .noEndpoint(did) }
+    let start = ContinuousClock.now
+    let initiator = Initiator(signer: signer, responder: peer, staticKey: staticKey)
+    let connection: WebSocketConnection
+    do {
+      var options = WebSocketClient.Options(subprotocols: [Prologue.subprotocol])
+      options.fields = [(HandshakeHeader.name, HandshakeHeader.encode(initiator.message1))]
+      if url.scheme.isSecure { options.tls = try TLSClientContext(authorityFile: configuration.trustFile) }
+      connection = try await WebSocketClient.connect(to: url, on: loop, options: options)
+    } catch {
+      throw .connect(did, "\(error)")
+    }
+    nextChannelNumber += 1
+    let number = nextChannelNumber
+    do {
+      let prologue = try Prologue(
+        offered: [Prologue.subprotocol], selected: connection.subprotocol ?? "",
+        channelBinding: connection.info.channelBinding)
+      channels[number] = PeerChannel(
+        number: number, connection: connection, initiator: initiator, prologue: prologue)
+    } catch {
+      connection.abort()
+      throw .connect(did, "\(error)")
+    }
+    let result = await withCheckedContinuation { continuation in
+      openings[number] = continuation
+      if let channel = channels[number] { limit(channel, to: HandshakeTimes.handshake) }
+      self.start(connection, number)
+    }
+    try result.get()
+    return start.duration(to: .now)
+  }
+
+  /// Calls a peer again after its channel has ended.
+  func redial(_ did: DID, after delay: Duration) {
+    loop.schedule(after: delay) { [weak self] in
+      self?.assumeIsolated { node in _ = Task { await node.redialNow(did) } }
+    }
+  }
+
+  private func redialNow(_ did: DID) async {
+    guard !isStopping, let failures = outbound[did], let session = sessions[did], !session.isConnected else { return }
+    do {
+      _ = try await dial(session.peer)
+      outbound[did] = 0
+    } catch {
+      outbound[did] = failures + 1
+      let wait = min(Redial.first * (1 << min(failures, 7)), Redial.last)
+      log.info("redial", ["peer": did.string, "why": error.description, "again_in_ms": "\(wait / .milliseconds(1))"])
+      redial(did, after: wait)
+    }
+  }
+}
+
+// MARK: - Channels
+
+extension Node {
+  private func start(_ connection: WebSocketConnection, _ number: Int) {
+    connection.admitsOnlyBinaryMessages = true
+    connection.start(
+      onMessage: { [weak self] _, bytes in
+        let message = [UInt8](bytes)
+        self?.assumeIsolated { $0.received(message, number) }
+      },
+      onClose: { [weak self] closure in
+        self?.assumeIsolated { $0.ended(number, closure) }
+      })
+  }
+
+  private func received(_ message: [UInt8], _ number: Int) {
+    guard let channel = channels[number] else { return }
+    do throws(HandshakeError) {
+      switch try channel.receive(message) {
+      case .nothing: break
+      case .answered: limit(channel, to: HandshakeTimes.handshake)
+      case .claim(let claim): judge(claim, channel)
+      case .opened(let peer): opened(channel, peer, approval: .owner)
+      case .messages(let messages):
+        guard let session = channel.peer.flatMap({ sessions[$0.did] }) else { return }
+        for message in messages where session.uses(channel) { session.receive(message) }
+      case .closedByPeer: channel.close()
+      }
+    } catch {
+      let peer = channel.peer?.did.string ?? "-"
+      log.warning("channel-refused", ["channel": "\(number)", "peer": peer, "why": "\(error)"])
+      openings.removeValue(forKey: number)?.resume(returning: .failure(.connect(peer, "\(error)")))
+      if channel.failsAtDeadline { channel.erase() } else { channel.refuse() }
+    }
+  }
+
+  private func opened(_ channel: PeerChannel, _ peer: PeerIdentity, approval: KnownPeer.Approval) {
+    do {
+      let session = try session(with: peer, approval: approval)
+      log.info(
+        "channel-open",
+        [
+          "channel": "\(channel.number)", "peer": peer.did.string,
+          "role": channel.isInitiator ? "initiator" : "responder",
+        ])
+      session.attach(channel)
+      openings.removeValue(forKey: channel.number)?.resume(returning: .success(()))
+    } catch {
+      openings.removeValue(forKey: channel.number)?.resume(returning: .failure(error))
+      channel.refuse()
+    }
+  }
+
+  private func ended(_ number: Int, _ closure: WebSocketClosure) {
+    guard let channel = channels.removeValue(forKey: number) else { return }
+    channel.deadline?.cancel()
+    let why = channel.endedInOrder ? "\(closure)" : "truncated: \(closure)"
+    openings.removeValue(forKey: number)?.resume(
+      returning: .failure(.connect(channel.peer?.did.string ?? "the peer", "it ended the handshake (\(why))")))
+    guard let peer = channel.peer else { return }
+    log.info("channel-end", ["channel": "\(number)", "peer": peer.did.string, "how": why])
+    sessions[peer.did]?.channelEnded(channel)
+    if outbound[peer.did] != nil, !isStopping, sessions[peer.did]?.isConnected == false {
+      redial(peer.did, after: Redial.first)
+    }
+  }
+}
+
+extension ConnectionInfo {
+  /// What the handshake binds itself to: required wherever this process ends TLS.
+  fileprivate var channelBinding: Prologue.ChannelBinding {
+    tlsExporter.map(Prologue.ChannelBinding.tlsExporter) ?? .none
+  }
+}

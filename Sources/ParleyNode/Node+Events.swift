@@ -1,0 +1,163 @@
+internal import ParleyIO
+internal import ParleyIdentity
+internal import ParleyMarket
+internal import ParleyNegotiation
+internal import ParleyWire
+
+extension Node {
+  /// Takes one event of a session, after all that led to it is durable.
+  func handle(_ event: SessionEvent, of session: PeerSession) {
+    report(event, of: session)
+    switch event {
+    case .requestArrived(let dialogue, _, _): quote(dialogue, session)
+    case .counterArrived(let dialogue, let counter): answer(counter, in: dialogue, session)
+    case .synced: reconsider(session)
+    case .traded(let trade): note(trade)
+    default: break
+    }
+    changed(event.dialogue ?? .pair)
+  }
+
+  private func report(_ event: SessionEvent, of session: PeerSession) {
+    let peer = session.peer.did.string
+    switch event {
+    case .acknowledged(let n):
+      log.debug("acknowledged", ["peer": peer, "n": "\(n)"])
+    case .synced(let resent, _):
+      let counters = session.counters
+      log.info(
+        "synced", ["peer": peer, "resent": "\(resent)", "sent": "\(counters.sent)", "received": "\(counters.received)"])
+    case .traded(let trade):
+      log.info(
+        "traded",
+        [
+          "trade": "\(trade.confirm)", "dialogue": "\(trade.dialogue)", "peer": peer, "lots": "\(trade.terms.lots)",
+          "ticks": "\(trade.terms.net)",
+        ])
+    case .frozen(let code, let byPeer):
+      log.error("frozen", ["peer": peer, "code": "\(code)", "by": byPeer ? "peer" : "me"])
+    case .overdue(let dialogue, _):
+      log.warning("overdue", ["peer": peer, "dialogue": "\(dialogue)"])
+    case .tradeUnacknowledged(let dialogue):
+      log.warning("trade-unacknowledged", ["peer": peer, "dialogue": "\(dialogue)"])
+    case .requestArrived(let dialogue, let request, _):
+      log.info(
+        "request", ["dialogue": "\(dialogue)", "instrument": request.legs.first?.instrument ?? "", "peer": peer])
+    case .rejected(let dialogue, _, let fault):
+      log.info("rejected", ["dialogue": dialogue?.description ?? "-", "why": "\(fault)", "peer": peer])
+    case .rejectedPeer(let dialogue, _, let fault):
+      log.info("rejected-peer", ["dialogue": dialogue?.description ?? "-", "why": "\(fault)", "peer": peer])
+    case .declined(let dialogue, _, let code):
+      log.info("declined", ["dialogue": "\(dialogue)", "why": "\(code)", "peer": peer])
+    case .declinedPeer(let dialogue, _, let code):
+      log.info("declined-peer", ["dialogue": "\(dialogue)", "why": "\(code)", "peer": peer])
+    case .quoteArrived, .counterArrived, .offerEnded, .tradeAcknowledged, .dialogueClosed, .evidenceKept:
+      log.debug("negotiation", ["event": "\(event)", "peer": peer])
+    }
+  }
+
+  // MARK: Making a market
+
+  /// Counts a trade against the limits.
+  func note(_ trade: Trade) {
+    tradedAmount = tradedAmount.adding(trade.terms.lots, of: trade.terms.legs.first?.leg.instrument)
+  }
+
+  /// Answers a request with a quote, or with the reason why there is none.
+  private func quote(_ dialogue: DialogueID, _ session: PeerSession) {
+    guard let view = session.published[dialogue], view.role == .responder, view.phase == .open else { return }
+    guard let quoting = configuration.quoting else {
+      return refuse(dialogue, Fault(.policy, "this node does not quote"), session)
+    }
+    guard !isJournalSlow else { return refuse(dialogue, Fault(.overload, "the journal is slow"), session) }
+    guard let leg = view.request.legs.first else { return }
+    do throws(MakerRefusal) {
+      let quote = try quoting.maker.quote(
+        leg.instrument, specHash: leg.specHash.bytes, lots: Lots(view.request.lotsMax), side: view.request.side,
+        committed: committed(), now: .now)
+      offer(bid: quote.bid, ask: quote.ask, in: view, quoting, session)
+    } catch {
+      refuse(dialogue, error.fault, session)
+    }
+  }
+
+  /// Answers a counter: takes it, meets it half way, or ends the talk.
+  private func answer(_ counter: LiveOffer, in dialogue: DialogueID, _ session: PeerSession) {
+    guard let quoting = configuration.quoting, let view = session.published[dialogue], view.phase == .open,
+      view.peerOffer?.id == counter.id, let leg = view.request.legs.first
+    else { return }
+    // What the other side would buy, this side sells, and the reverse.
+    let (side, price) = counter.offer.bid.map { (Side.buy, $0) } ?? (Side.sell, counter.offer.ask ?? OfferSide.none)
+    guard let ticks = price.prices.first else { return }
+    let response = quoting.maker.respond(
+      to: leg.instrument, side: side, price: Ticks(ticks), lots: Lots(price.lotsMax), committed: committed(), now: .now)
+    switch response {
+    case .accept:
+      perform(session) { engine throws(NegotiationError) in
+        try engine.accept(dialogue, offer: counter.id, side: side.opposite, lots: price.lotsMax, now: .now)
+      }
+    case .requote(let ticks):
+      offer(bid: side == .sell ? ticks : nil, ask: side == .buy ? ticks : nil, in: view, quoting, session)
+    case .pass(let refusal):
+      perform(session) { engine throws(NegotiationError) in
+        try engine.pass(dialogue, code: refusal.code, now: .now)
+      }
+    }
+  }
+
+  private func offer(
+    bid: Ticks?, ask: Ticks?, in view: DialogueView, _ quoting: Quoting, _ session: PeerSession
+  ) {
+    let lots = (view.request.lotsMin, view.request.lotsMax)
+    func side(_ ticks: Ticks?, _ unwanted: RequestSide) -> OfferSide? {
+      guard view.request.side != unwanted else { return nil }
+      return ticks.map { OfferSide(prices: [$0.rawValue], lotsMin: lots.0, lotsMax: lots.1) }
+    }
+    let draft = OfferDraft(bid: side(bid, .buy), ask: side(ask, .sell), lifetime: quoting.quoteLife)
+    perform(session) { engine throws(NegotiationError) in try engine.quote(view.id, draft, now: .now) }
+  }
+
+  private func refuse(_ dialogue: DialogueID, _ fault: Fault, _ session: PeerSession) {
+    perform(session) { engine throws(NegotiationError) in try engine.refuse(dialogue, fault, now: .now) }
+  }
+
+  private func perform(
+    _ session: PeerSession, _ command: (inout PairSession) throws(NegotiationError) -> CommandResult
+  ) {
+    do throws(NegotiationError) {
+      try session.performNow(command)
+    } catch {
+      log.warning("not-done", ["peer": session.peer.did.string, "why": error.sentence])
+    }
+  }
+
+  /// Answers what a restart or a lost channel left unanswered.
+  private func reconsider(_ session: PeerSession) {
+    for view in session.published.values where view.role == .responder && view.phase == .open {
+      guard view.myOffer == nil, view.expiry > .now else { continue }
+      if let counter = view.peerOffer { answer(counter, in: view.id, session) } else { quote(view.id, session) }
+    }
+  }
+
+  /// Contracts traded, or in an Accept of this side, in all options together.
+  private func committed() -> ExactDecimal {
+    sessions.values.flatMap(\.published.values).filter(\.phase.isInDoubt).reduce(tradedAmount) { total, view in
+      total.adding(view.request.lotsMax, of: view.request.legs.first?.instrument)
+    }
+  }
+}
+
+extension ExactDecimal {
+  /// This total and so many lots of an instrument; an instrument that is not listed adds nothing.
+  func adding(_ lots: Int64, of instrument: String?) -> ExactDecimal {
+    guard let instrument = instrument.flatMap({ try? Instrument(listed: $0) }),
+      let amount = try? instrument.amount(Lots(lots)), let sum = try? plus(amount)
+    else { return self }
+    return sum
+  }
+}
+
+extension OfferSide {
+  /// No price at all; an offer that was taken in has one side at least.
+  fileprivate static let none = OfferSide(prices: [], lotsMin: 1, lotsMax: 1)
+}

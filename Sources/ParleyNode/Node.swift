@@ -1,0 +1,290 @@
+internal import Dispatch
+internal import ParleyCrypto
+internal import ParleyHandshake
+public import ParleyIO
+public import ParleyIdentity
+internal import ParleyJournal
+internal import ParleyMarket
+internal import ParleyNegotiation
+internal import ParleyStore
+internal import ParleyWebSocket
+internal import ParleyWire
+
+/// One trader's node: keeps channels to counterparties, negotiates over them, and journals what was said.
+///
+/// An actor that lives on an ``EventLoop``: sockets, handshakes and decisions are synchronous calls on one thread.
+public actor Node {
+  /// The loop that the node lives on.
+  public nonisolated let loop: EventLoop
+  /// This node as an executor's tenant.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+  /// Who this node is.
+  public nonisolated let identity: PeerIdentity
+  nonisolated let log: Log
+  nonisolated let configuration: NodeConfiguration
+  nonisolated let signer: LocalSigner
+  nonisolated let store: JournalStore
+
+  private let writer: JournalWriter
+  /// Submissions that the writer had no room for, in order.
+  private var backlog: [(drafts: [EntryDraft], did: DID, ticket: Int)] = []
+  /// Since when commits take so long that no firm quote is signed; `nil` while they are quick.
+  var isJournalSlow = false
+
+  /// Contracts traded, in all options together.
+  var tradedAmount = ExactDecimal.zero
+  var sessions: [DID: PeerSession] = [:]
+  var channels: [Int: PeerChannel] = [:]
+  var nextChannelNumber = 0
+  /// Who waits for a channel to open, by its number.
+  var openings: [Int: CheckedContinuation<Result<Void, NodeError>, Never>] = [:]
+  /// Message 1 answered in the upgrade, until the connection is handed over.
+  var answered: [Int: AnsweredUpgrade] = [:]
+  /// The peers that this node calls, and how often in a row that failed.
+  var outbound: [DID: Int] = [:]
+  /// The Noise static key: made at start, in memory only, renewed each day.
+  var staticKey = X25519.PrivateKey()
+  var server: WebSocketServer?
+  var control: ControlServer?
+  var changeWaiters: [DialogueID: [Int: CheckedContinuation<Void, Never>]] = [:]
+  var nextWaiter = 0
+  private var signals: SignalWatcher?
+  private var stopWaiters: [CheckedContinuation<Void, Never>] = []
+  private(set) var isStopping = false
+  private(set) var failure: NodeError?
+
+  /// Opens the journal, folds it, listens, and calls the peers that it calls.
+  ///
+  /// - Throws: ``NodeError``; nothing is left running then.
+  public static func start(_ configuration: NodeConfiguration, signer: LocalSigner) async throws(NodeError) -> Node {
+    let store: JournalStore
+    do {
+      store = try JournalStore(path: configuration.home.journalPath)
+    } catch {
+      throw .journal("\(error)")
+    }
+    let loop: EventLoop
+    do {
+      loop = try EventLoop()
+    } catch {
+      throw .notNow("\(error)")
+    }
+    let node = Node(configuration, signer: signer, store: store, loop: loop)
+    try await node.begin()
+    return node
+  }
+
+  private init(_ configuration: NodeConfiguration, signer: LocalSigner, store: JournalStore, loop: EventLoop) {
+    self.configuration = configuration
+    self.signer = signer
+    self.store = store
+    self.loop = loop
+    log = configuration.log
+    identity = signer.identity
+    let box = NodeReference()
+    writer = JournalWriter(store: store) { report in box.node?.committed(report) }
+    box.node = self
+  }
+
+  private func begin() async throws(NodeError) {
+    do {
+      let watcher = try SignalWatcher(loop: loop) { [weak self] signal in
+        self?.assumeIsolated { $0.beginStopping("signal \(signal)") }
+      }
+      signals = watcher
+      for peer in try store.reader.knownPeers() { try restoreSession(peer).trades.forEach(note) }
+      try listen()
+      control = try ControlServer(node: self)
+    } catch let error as NodeError {
+      throw error
+    } catch let error as StoreError {
+      throw .journal("\(error)")
+    } catch {
+      throw .listen("\(error)")
+    }
+    renewStaticKeyDaily()
+    log.info(
+      "node-up",
+      [
+        "did": identity.did.string, "listen": listenURL ?? "-", "entries": "\(store.head.size)",
+        "peers": "\(sessions.count)",
+      ])
+    for did in outbound.keys { redial(did, after: .zero) }
+  }
+
+  /// What the node is and how it stands.
+  public func status() -> NodeStatus {
+    NodeStatus(
+      did: identity.did.string, listen: listenURL, control: configuration.home.controlSocketPath,
+      connected: sessions.values.filter(\.isSynced).map(\.peer.did.string).sorted(),
+      entries: store.head.size, quoting: configuration.quoting?.summary)
+  }
+
+  /// Returns when the node was told to stop, by a signal or ``stop()``, and has stopped.
+  ///
+  /// - Throws: why it stopped by itself, for example because the journal could not be written.
+  public func runUntilStopped() async throws(NodeError) {
+    if !isStopping { await withCheckedContinuation { stopWaiters.append($0) } }
+    await finish()
+    if let failure { throw failure }
+  }
+
+  /// Stops the node.
+  public func stop() async {
+    beginStopping("asked to")
+    await finish()
+  }
+
+  func beginStopping(_ why: String) {
+    guard !isStopping else { return }
+    isStopping = true
+    log.info("node-stopping", ["why": why])
+    for waiter in stopWaiters { waiter.resume() }
+    stopWaiters = []
+  }
+
+  private func finish() async {
+    for session in sessions.values { session.stop() }
+    await server?.close()
+    await control?.close()
+    // Waits for the disk, on a thread that may wait.
+    let writer = writer
+    await withCheckedContinuation { continuation in
+      DispatchQueue.global().async {
+        writer.shutDown()
+        continuation.resume()
+      }
+    }
+  }
+
+  // MARK: Sessions
+
+  /// The session with a peer that the owner has let in before.
+  private func restoreSession(_ known: KnownPeer) throws(NodeError) -> PeerSession {
+    let did = try NodeIdentity.parseDID(known.did)
+    let peer: PeerIdentity
+    do {
+      peer = try LocalResolver.resolve(did, documentBytes: known.document.bytes, keyFragment: known.keyFragment)
+    } catch {
+      throw .resolution(known.did, "\(error)")
+    }
+    if known.approval == .owner, peer.serviceEndpoint != nil { outbound[peer.did] = 0 }
+    return try makeSession(peer)
+  }
+
+  private func makeSession(_ peer: PeerIdentity) throws(NodeError) -> PeerSession {
+    var rows: [[UInt8]] = []
+    do {
+      let query = EntryQuery(peer: peer.did.string, kind: PeerSession.entryKind)
+      try store.reader.forEachEntry(matching: query) { rows.append($0.body) }
+    } catch {
+      throw .journal("\(error)")
+    }
+    let session = try PeerSession(
+      peer: peer, signer: signer, limits: configuration.limits, rows: rows, surroundings: surroundings(peer.did))
+    sessions[peer.did] = session
+    return session
+  }
+
+  /// What a session reaches of this node; all of it runs on the loop.
+  private func surroundings(_ did: DID) -> PeerSession.Surroundings {
+    PeerSession.Surroundings(
+      log: log,
+      commit: { drafts, ticket in self.commit(drafts, of: did, ticket: ticket) },
+      deliver: { event, session in self.handle(event, of: session) },
+      wakeUp: { delay in
+        self.loop.schedule(after: delay) { [weak self] in
+          self?.assumeIsolated { $0.sessions[did]?.poll() }
+        }
+      })
+  }
+
+  /// The session with a peer that has proved itself, made and pinned at first contact.
+  func session(with peer: PeerIdentity, approval: KnownPeer.Approval) throws(NodeError) -> PeerSession {
+    let old = sessions[peer.did]
+    if let old, old.peer == peer { return old }
+    guard old?.isQuiet ?? true else { throw .notNow("the old document of \(peer.did.string) is still in use") }
+    let known = KnownPeer(
+      document: StoredDocument(
+        did: peer.did.string, hash: Digest(peer.documentHash) ?? .zero, bytes: peer.documentBytes, firstSeen: .now),
+      keyFragment: peer.keyFragment, approval: approval, firstSeen: .now)
+    do {
+      try store.approve(known)
+    } catch {
+      throw .journal("\(error)")
+    }
+    old?.stop()
+    return try makeSession(peer)
+  }
+
+  // MARK: Journal
+
+  /// Makes drafts durable; ``PeerSession/committed(_:)`` follows.
+  private func commit(_ drafts: [EntryDraft], of did: DID, ticket: Int) {
+    backlog.append((drafts, did, ticket))
+    submitBacklog()
+  }
+
+  private func submitBacklog() {
+    while let first = backlog.first {
+      let (did, ticket) = (first.did, first.ticket)
+      let admission = writer.submit(first.drafts) { [weak self] result in
+        guard let self else { return }
+        loop.execute { self.assumeIsolated { $0.committed(did, ticket, result) } }
+      }
+      switch admission {
+      case .accepted: backlog.removeFirst()
+      case .full: return
+      case .stopped: return fail(.journal("nothing more can be written"))
+      }
+    }
+  }
+
+  private func committed(_ did: DID, _ ticket: Int, _ result: Result<[Entry], StoreError>) {
+    switch result {
+    case .success:
+      sessions[did]?.committed(ticket)
+      submitBacklog()
+    case .failure(let error):
+      // What is in memory is ahead of the journal: nothing may leave any more.
+      fail(.journal("\(error)"))
+    }
+  }
+
+  private func fail(_ error: NodeError) {
+    guard failure == nil else { return }
+    failure = error
+    log.error("node-failed", ["why": error.description])
+    for channel in channels.values { channel.refuse() }
+    beginStopping("it failed")
+  }
+
+  private nonisolated func committed(_ report: JournalWriter.CommitReport) {
+    let isSlow = report.duration > .milliseconds(250)
+    guard isSlow || report.failure != nil || report.entries > 0 else { return }
+    loop.execute { self.assumeIsolated { $0.noteCommit(isSlow: isSlow, report) } }
+  }
+
+  private func noteCommit(isSlow: Bool, _ report: JournalWriter.CommitReport) {
+    if isSlow != isJournalSlow {
+      log.warning(
+        isSlow ? "journal-slow" : "journal-quick-again", ["commit_ms": "\(report.duration / .milliseconds(1))"])
+    }
+    isJournalSlow = isSlow
+  }
+
+  private func renewStaticKeyDaily() {
+    loop.schedule(after: .seconds(86_400)) { [weak self] in
+      self?.assumeIsolated {
+        $0.staticKey = X25519.PrivateKey()
+        $0.renewStaticKeyDaily()
+      }
+    }
+  }
+}
+
+/// Lets the journal's thread reach the node that is still being made.
+private final class NodeReference: @unchecked Sendable {
+  weak var node: Node?
+}

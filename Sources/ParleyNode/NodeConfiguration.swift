@@ -1,0 +1,65 @@
+internal import ParleyIO
+public import ParleyIdentity
+public import ParleyNegotiation
+
+/// How a node runs.
+public struct NodeConfiguration: Sendable {
+  /// Where it keeps what is its own.
+  public var home: NodeHome
+  /// Where it listens; `nil` for the address that its DID names, and nowhere if that names none.
+  public var listen: ListenChoice?
+  /// Certificate chain (PEM) for `wss`.
+  public var certificateFile: String?
+  /// Private key (PEM) of the certificate.
+  public var privateKeyFile: String?
+  /// Certificates to trust when calling `wss` endpoints, instead of the system's.
+  public var trustFile: String?
+  /// The counterparties that may come in, beside those that the owner connected to.
+  public var allowed: Set<DID> = []
+  /// Whether every DID that proves itself may come in.
+  public var allowsAnyone = false
+  /// How DIDs are resolved.
+  public var resolver: IdentityResolver
+  /// What a peer may ask of a negotiation.
+  public var limits = NegotiationLimits()
+  /// Quotes for those who ask; `nil` for a node that only asks.
+  public var quoting: Quoting?
+  /// What the operator is told.
+  public var log: Log
+
+  /// Configures a node that lets nobody in but those it calls.
+  public init(home: NodeHome, resolver: IdentityResolver = IdentityResolver(), log: Log = .standardError(.info)) {
+    self.home = home
+    self.resolver = resolver
+    self.log = log
+  }
+}
+
+/// Where a node listens.
+public enum ListenChoice: Hashable, Sendable {
+  /// An address of this machine; port 0 has the kernel choose.
+  case address(host: String, port: UInt16)
+  /// A listening socket that the parent process handed down.
+  case descriptor(Int32)
+
+  /// Reads `HOST:PORT`, `[IPV6]:PORT` or `fd:N`.
+  public init?(text: String) {
+    if text.hasPrefix("fd:") {
+      guard let number = Int32(text.dropFirst(3)), number >= 0 else { return nil }
+      self = .descriptor(number)
+      return
+    }
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+    var host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    guard SocketAddress(String(host), port: port) != nil else { return nil }
+    self = .address(host: String(host), port: port)
+  }
+
+  var address: ListenAddress? {
+    switch self {
+    case .address(let host, let port): SocketAddress(host, port: port).map(ListenAddress.address)
+    case .descriptor(let number): .inherited(descriptor: number)
+    }
+  }
+}

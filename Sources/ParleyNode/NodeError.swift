@@ -1,0 +1,78 @@
+public import ParleyIdentity
+
+/// Why a node could not do what it was asked.
+///
+/// Every case says in words what went wrong (``description``) and, where a person can do something about it, what
+/// (``hint``).
+public enum NodeError: Error, Sendable, CustomStringConvertible {
+  /// An identity exists already in this home.
+  case alreadyInitialized(String)
+  /// No identity has been made in this home.
+  case notInitialized(String)
+  /// A file or folder could not be used: its path, and why.
+  case file(String, String)
+  /// The passphrase could not be had.
+  case passphrase(String)
+  /// The keystore was refused.
+  case keystore(IdentityError)
+  /// The journal was refused.
+  case journal(String)
+  /// The address could not be listened on.
+  case listen(String)
+  /// A DID could not be resolved: the DID, and why.
+  case resolution(String, String)
+  /// The peer's document names no `ParleyNode` service.
+  case noEndpoint(String)
+  /// No channel could be opened to a peer: the DID, and at which step it failed.
+  case connect(String, String)
+  /// No open channel, or several where one must be meant.
+  case peerUnclear([String])
+  /// An instrument, amount or price that cannot be read.
+  case terms(String)
+  /// No such dialogue or trade in the journal.
+  case unknown(String)
+  /// What was asked is not possible now: why.
+  case notNow(String)
+  /// The other side's answer did not come in time.
+  case timeout(String)
+  /// The node is stopping.
+  case stopping
+
+  /// What went wrong.
+  public var description: String {
+    switch self {
+    case .alreadyInitialized(let path): "there is an identity in \(path) already"
+    case .notInitialized(let path): "there is no identity in \(path)"
+    case .file(let path, let why): "\(path) \(why)"
+    case .passphrase(let why): "no passphrase: \(why)"
+    case .keystore(let error): "the keystore could not be opened: \(error)"
+    case .journal(let why): "the journal could not be used: \(why)"
+    case .listen(let why): "cannot listen: \(why)"
+    case .resolution(let did, let why): "\(did) could not be resolved: \(why)"
+    case .noEndpoint(let did): "the document of \(did) names no Parley endpoint"
+    case .connect(let did, let why): "no channel to \(did): \(why)"
+    case .peerUnclear(let peers):
+      peers.isEmpty ? "no peer is connected" : "\(peers.count) peers are connected and none was named"
+    case .terms(let why): why
+    case .unknown(let what): "there is no \(what) here"
+    case .notNow(let why): why
+    case .timeout(let what): "\(what) did not come in time"
+    case .stopping: "the node is stopping"
+    }
+  }
+
+  /// What to do about it.
+  public var hint: String? {
+    switch self {
+    case .alreadyInitialized: "choose another --home; keys are never overwritten"
+    case .notInitialized: "run 'parley init' first, or give --home"
+    case .keystore: "check the passphrase; a changed file cannot be told from a wrong passphrase"
+    case .journal: "if another node runs in this home, stop it first"
+    case .noEndpoint: "ask its owner for a DID made with 'parley init --endpoint'"
+    case .peerUnclear(let peers):
+      peers.isEmpty ? "run 'parley connect DID'" : "give --with DID; connected: " + peers.joined(separator: ", ")
+    case .timeout: "it may still come: see 'parley quotes' and 'parley trades'"
+    case .file, .passphrase, .listen, .resolution, .connect, .terms, .unknown, .notNow, .stopping: nil
+    }
+  }
+}

@@ -1,0 +1,345 @@
+internal import ParleyCrypto
+internal import ParleyIO
+internal import ParleyIdentity
+internal import ParleyJournal
+internal import ParleyNegotiation
+internal import ParleyStore
+internal import ParleyWire
+
+/// Drives the negotiation with one peer: hands messages and commands to the ``PairSession``, makes what it decided
+/// durable, and only then lets anything out.
+///
+///     message, command, time ──▶ PairSession ──▶ outcome ──▶ queue ──▶ journal
+///                                                              │          │
+///                     frames to the channel, events to the node ◀── durable
+///
+/// Invariant: outcomes leave the queue in the order in which they entered it, each after its rows and all rows before
+/// them are durable. What the rest of the node sees of a dialogue (``published``) changes only then.
+///
+/// It belongs to its ``Node`` and is touched on the node's loop only.
+final class PeerSession {
+  /// The kind of the journal entries that hold rows of a negotiation.
+  static let entryKind: UInt8 = 1
+
+  /// An outcome on its way out.
+  private struct Pending {
+    let ticket: Int
+    let outcome: Outcome
+    let views: [DialogueView]
+    var isDurable: Bool
+    var release: (() -> Void)?
+  }
+
+  /// What a session reaches of its node.
+  struct Surroundings {
+    /// Where to tell the operator.
+    let log: Log
+    /// Makes drafts durable; ``PeerSession/committed(_:)`` with the ticket follows.
+    let commit: ([EntryDraft], Int) -> Void
+    /// Takes an event, after all that led to it is durable.
+    let deliver: (SessionEvent, PeerSession) -> Void
+    /// Calls ``PeerSession/poll()`` after a while.
+    let wakeUp: (Duration) -> ScheduledWork
+  }
+
+  let peer: PeerIdentity
+  private let surroundings: Surroundings
+  private var engine: PairSession
+  private var queue: [Pending] = []
+  private var nextTicket = 0
+  private var channel: PeerChannel?
+  private var opensWhenDrained = false
+  /// Frames that came before this side's SYNC could leave.
+  private var early: [[UInt8]] = []
+  private static let earlyFrameLimit = 3
+  /// The engine's number of the channel in use; 0 without one.
+  private var channelNumber = 0
+  private var timer: ScheduledWork?
+
+  /// The dialogues as far as they are durable.
+  private(set) var published: [DialogueID: DialogueView] = [:]
+  /// How dialogues ended without a trade, in words.
+  private(set) var endings: [DialogueID: String] = [:]
+  /// The offer that this side accepted last, by dialogue.
+  private(set) var accepted: [DialogueID: StatementID] = [:]
+  /// The trades that are durable, the oldest first.
+  private(set) var trades: [Trade] = []
+
+  /// Creates a session and folds what the journal holds of it.
+  ///
+  /// - Throws: ``NodeError/journal(_:)`` for rows that do not read.
+  init(
+    peer: PeerIdentity, signer: LocalSigner, limits: NegotiationLimits, rows: [[UInt8]], surroundings: Surroundings
+  ) throws(NodeError) {
+    self.peer = peer
+    self.surroundings = surroundings
+    engine = PairSession(signer: signer, peer: peer, limits: limits)
+    do {
+      for row in rows {
+        try engine.restore(row)
+        noteAccept(try JournalRow(row))
+      }
+    } catch {
+      throw .journal("the rows about \(peer.did.string) do not fold: \(error)")
+    }
+    for view in engine.openDialogues { published[view.id] = view }
+    trades = engine.trades
+    for trade in trades { published[trade.dialogue] = engine.dialogue(trade.dialogue) }
+  }
+
+  /// Whether a channel is open and both sides agree where they stand.
+  var isSynced: Bool { engine.isSynced }
+
+  /// Whether there is a channel.
+  var isConnected: Bool { channel != nil }
+
+  /// Whether nothing waits to be durable.
+  var isQuiet: Bool { queue.isEmpty }
+
+  /// Why nothing more is signed; `nil` while all is well.
+  var frozen: NegotiationCode? { engine.frozen }
+
+  /// Whether something waits for the peer: statements not acknowledged, or an Accept in doubt.
+  var hasUnfinishedBusiness: Bool {
+    engine.counters.sent > engine.counters.acknowledged || !engine.openDialogues.isEmpty
+  }
+
+  /// Statements signed, of those acknowledged, and received.
+  var counters: (sent: Int64, acknowledged: Int64, received: Int64) { engine.counters }
+
+  // MARK: Channel
+
+  /// Takes a new channel; the old one is dead before the new one's first frame.
+  func attach(_ channel: PeerChannel) {
+    detach()
+    self.channel = channel
+    opensWhenDrained = true
+    beginIfNeeded()
+    openIfDrained()
+  }
+
+  /// Lets the channel go, if there is one.
+  func detach() {
+    guard let channel else { return }
+    self.channel = nil
+    channelNumber = 0
+    opensWhenDrained = false
+    early = []
+    engine.channelClosed()
+    channel.close()
+  }
+
+  /// Notes that a channel has ended by itself.
+  func channelEnded(_ channel: PeerChannel) {
+    guard self.channel === channel else { return }
+    self.channel = nil
+    channelNumber = 0
+    opensWhenDrained = false
+    early = []
+    engine.channelClosed()
+  }
+
+  /// Whether this is the channel in use.
+  func uses(_ channel: PeerChannel) -> Bool { self.channel === channel }
+
+  /// Takes one message of the channel.
+  ///
+  /// The peer's SYNC may be here before this side's own could leave: it waits. Nothing but a SYNC, FREEZE or BYE can
+  /// come before the peer has seen ours.
+  func receive(_ frame: [UInt8]) {
+    guard opensWhenDrained else { return handle(engine.receive(frame, now: .now)) }
+    guard early.count < Self.earlyFrameLimit else { return detach() }
+    early.append(frame)
+  }
+
+  private func beginIfNeeded() {
+    handle(engine.begin(incarnation: SystemRandom.bytes(PairSession.incarnationByteCount), now: .now))
+  }
+
+  private func openIfDrained() {
+    guard opensWhenDrained, queue.isEmpty else { return }
+    opensWhenDrained = false
+    let outcome = engine.channelOpened(now: .now)
+    channelNumber = outcome.channel
+    handle(outcome)
+    let frames = early
+    early = []
+    for frame in frames { handle(engine.receive(frame, now: .now)) }
+  }
+
+  // MARK: Commands
+
+  /// Carries out one command and returns once what it decided is durable.
+  ///
+  /// - Throws: ``NodeError/notNow(_:)`` with the engine's reason.
+  func perform(
+    _ isolation: isolated Node,
+    _ command: (inout PairSession) throws(NegotiationError) -> CommandResult
+  ) async throws(NodeError) -> DialogueID {
+    let result: CommandResult
+    do {
+      result = try command(&engine)
+    } catch {
+      throw .notNow(error.sentence)
+    }
+    await withCheckedContinuation { continuation in
+      handle(result.outcome, touching: result.dialogue) { continuation.resume() }
+    }
+    return result.dialogue
+  }
+
+  /// Carries out one command of the node's own, such as a quote, without waiting.
+  func performNow(_ command: (inout PairSession) throws(NegotiationError) -> CommandResult) throws(NegotiationError) {
+    let result = try command(&engine)
+    handle(result.outcome, touching: result.dialogue)
+  }
+
+  // MARK: Outcomes
+
+  private func handle(_ outcome: Outcome, touching dialogue: DialogueID? = nil, release: (() -> Void)? = nil) {
+    guard !outcome.isEmpty || release != nil else { return schedule() }
+    var touched = Set(outcome.events.compactMap(\.dialogue))
+    touched.formUnion(outcome.rows.compactMap(\.dialogue))
+    if let dialogue { touched.insert(dialogue) }
+    nextTicket += 1
+    let ticket = nextTicket
+    for row in outcome.rows { noteAccept(row) }
+    let views = touched.compactMap { engine.dialogue($0) }
+    queue.append(
+      Pending(ticket: ticket, outcome: outcome, views: views, isDurable: outcome.rows.isEmpty, release: release))
+    if !outcome.rows.isEmpty { surroundings.commit(drafts(outcome.rows), ticket) }
+    drain()
+    schedule()
+  }
+
+  private func noteAccept(_ row: JournalRow) {
+    guard case .sent(_, let bytes, _) = row.content, let statement = try? Statement(bytes),
+      case .accept(let accept) = statement.payload
+    else { return }
+    accepted[statement.header.dialogue] = accept.offer
+  }
+
+  private func drafts(_ rows: [JournalRow]) -> [EntryDraft] {
+    rows.map { row in
+      do {
+        return try EntryDraft(
+          time: row.time, kind: Self.entryKind, peer: peer.did.string, group: row.dialogue?.bytes ?? [],
+          body: row.encoded)
+      } catch {
+        preconditionFailure("a row is smaller than the largest entry: \(error)")
+      }
+    }
+  }
+
+  /// Notes that the rows of an outcome are durable.
+  func committed(_ ticket: Int) {
+    guard let index = queue.firstIndex(where: { $0.ticket == ticket }) else { return }
+    queue[index].isDurable = true
+    drain()
+    openIfDrained()
+  }
+
+  private func drain() {
+    while let first = queue.first, first.isDurable {
+      queue.removeFirst()
+      leave(first)
+    }
+  }
+
+  private func leave(_ pending: Pending) {
+    for view in pending.views { published[view.id] = view }
+    if let channel, pending.outcome.channel == channelNumber {
+      for frame in pending.outcome.frames { channel.send(frame) }
+    }
+    for event in pending.outcome.events { note(event) }
+    pending.release?()
+    for event in pending.outcome.events { surroundings.deliver(event, self) }
+    if let reason = pending.outcome.close, pending.outcome.channel == channelNumber {
+      surroundings.log.warning("channel-fault", ["peer": peer.did.string, "why": "\(reason)"])
+      detach()
+    }
+  }
+
+  private func note(_ event: SessionEvent) {
+    switch event {
+    case .traded(let trade): trades.append(trade)
+    case .dialogueClosed(let dialogue, let end): endings[dialogue] = endings[dialogue] ?? end.sentence
+    case .rejected(let dialogue?, _, let fault): endings[dialogue] = "rejected: \(fault)"
+    case .declined(let dialogue, _, let code): endings[dialogue] = "declined: \(code)"
+    default: break
+    }
+  }
+
+  // MARK: Time
+
+  private func schedule() {
+    timer?.cancel()
+    timer = nil
+    guard let deadline = engine.nextDeadline else { return }
+    let wait = max(0, UnixNanoseconds.now.nanoseconds(to: deadline)) &+ 1_000_000
+    timer = surroundings.wakeUp(.nanoseconds(min(wait, 3_600_000_000_000)))
+  }
+
+  /// Ends what has run out.
+  func poll() { handle(engine.poll(now: .now)) }
+
+  /// Stops timers; the session is of no use afterwards.
+  func stop() {
+    timer?.cancel()
+    detach()
+  }
+}
+
+extension SessionEvent {
+  /// The dialogue that the event is about; `nil` for the session's own.
+  var dialogue: DialogueID? {
+    switch self {
+    case .requestArrived(let id, _, _), .quoteArrived(let id, _), .counterArrived(let id, _),
+      .offerEnded(let id, _, _, _), .tradeAcknowledged(let id), .declined(let id, _, _), .declinedPeer(let id, _, _),
+      .dialogueClosed(let id, _), .overdue(let id, _), .tradeUnacknowledged(let id):
+      id
+    case .rejected(let id, _, _), .rejectedPeer(let id, _, _): id
+    case .traded(let trade): trade.dialogue
+    case .synced, .acknowledged, .frozen, .evidenceKept: nil
+    }
+  }
+}
+
+extension DialogueEnd {
+  /// The end in words.
+  var sentence: String {
+    switch self {
+    case .expired: "expired"
+    case .passed(let code): code == .none ? "passed" : "passed: \(code)"
+    case .peerPassed(let code): code == .none ? "the other side passed" : "the other side passed: \(code)"
+    case .refused(let code): "rejected: \(code)"
+    }
+  }
+}
+
+extension NegotiationError {
+  /// Why a command was not carried out, for a person.
+  var sentence: String {
+    switch self {
+    case .notConnected: "no channel to this peer is up; it will be tried again"
+    case .frozen(let code): "the session is frozen (\(code)): only the operators of both sides can end that"
+    case .unknownDialogue(let id): "there is no dialogue \(id) here"
+    case .dialogueClosed: "the negotiation is over"
+    case .wrongRole: "that belongs to the other side"
+    case .acceptUndecided: "an earlier accept has no verdict yet"
+    case .held(let until): "your own offer is held until \(until.iso8601)"
+    case .noLiveOffer: "no offer of the other side is live: it expired, or was taken back"
+    case .indicative: "the offer is only indicative"
+    case .tooLate(let expiry): "the offer ends at \(expiry.iso8601): an accept may not arrive in time"
+    case .noRoundsLeft: "no counter is left in this negotiation"
+    case .notQuotedYet: "the other side has not quoted yet"
+    case .invalid(let fault): "that makes no valid statement: \(fault)"
+    case .limit(let name): "a limit stands in the way: \(name)"
+    case .overCap(let free): "that is more than was asked for: \(free) lots are still free"
+    case .peerOverdue: "an earlier accept is overdue; no new one to this peer until it is decided"
+    case .clientOrderIDReused(let id): "the client order id '\(id)' was used for something else"
+    case .clientOrderIDLength(let count): "a client order id has 1 to 64 bytes, not \(count)"
+    case .corruptRow(let why): "the journal does not read: \(why)"
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import Parley
+
+extension Option {
+  static let home = Option("--home", "DIR", "The node's folder; default PARLEY_HOME, else ~/.parley.")
+  static let json = Option("--json", "Print JSON, for programs.")
+  static let passphraseFile = Option("--passphrase-file", "FILE", "Read the passphrase from a file's first line.")
+  static let passphraseEnvironment = Option(
+    "--passphrase-env", "NAME", "Read the passphrase from an environment variable; default PARLEY_PASSPHRASE.")
+  static let resolverCA = Option(
+    "--resolver-ca", "FILE", "Trust these certificates for did:web, instead of the system's.")
+  static let resolverPrivate = Option(
+    "--resolver-allow-private", "Let did:web documents come from private addresses, which are refused by default.")
+}
+
+extension Arguments {
+  var nodeHome: NodeHome { NodeHome(path: self["--home"]) }
+
+  var passphrase: PassphraseSource {
+    PassphraseSource(file: self["--passphrase-file"], environment: self["--passphrase-env"])
+  }
+
+  var resolver: IdentityResolver {
+    IdentityResolver(certificateFile: self["--resolver-ca"], allowsPrivateAddresses: has("--resolver-allow-private"))
+  }
+}
+
+extension Command {
+  static let initialize = Command(
+    name: "init", summary: "Make an identity: an encrypted keystore and a did:peer:4.", positionals: [],
+    options: [
+      .home,
+      Option("--endpoint", "URL", "The address others reach this node at, ws://host:port or wss://host:port."),
+      Option("--post-quantum", "Sign with ML-DSA-65 beside Ed25519; others must then check both."),
+      Option("--kdf-memory", "MIB", "Argon2id memory; default 64, at least 19."),
+      .passphraseFile, .passphraseEnvironment, .json,
+    ],
+    notes: """
+      The endpoint is part of the DID: a node that moves makes a new one. A node without an endpoint can call
+      others and cannot be called.
+      """
+  ) { arguments in
+    let home = arguments.nodeHome
+    guard !home.isInitialized else { throw NodeError.alreadyInitialized(home.folder.path()) }
+    let mebibytes = try arguments.parse("--kdf-memory", "a number of MiB from 19 to 1024") {
+      Int($0).flatMap { (19...1024).contains($0) ? $0 : nil }
+    }
+    let keystore = try NodeIdentity.make(
+      endpoint: arguments["--endpoint"], postQuantum: arguments.has("--post-quantum"),
+      passphrase: try arguments.passphrase.read(confirming: true), kdfMemoryMiB: mebibytes ?? 64)
+    try home.initialize(keystore)
+    let identity = try home.publicIdentity()
+    if arguments.has("--json") {
+      Terminal.print(NodeIdentity.describe(identity).serialized())
+    } else {
+      Terminal.print("Made \(identity.did.string)")
+      Terminal.print("  keystore  \(home.keystoreFile.path())")
+      Terminal.print("  keys      \(identity.mldsa65 == nil ? "Ed25519" : "Ed25519 and ML-DSA-65")")
+      Terminal.print("  endpoint  \(identity.serviceEndpoint ?? "none: it can call others and cannot be called")")
+      Terminal.print("'parley id' prints the long form, which is what others need to reach it.")
+    }
+  }
+
+  static let identity = Command(
+    name: "id", summary: "Show this node's DID, in the long form that others need.", positionals: [],
+    options: [.home, Option("--document", "Show the DID document."), .passphraseFile, .passphraseEnvironment, .json],
+    notes: "The keystore's public part suffices: no passphrase is asked for."
+  ) { arguments in
+    let identity = try arguments.nodeHome.publicIdentity()
+    if arguments.has("--document") {
+      Terminal.print(identity.document.json.serialized(pretty: true))
+    } else if arguments.has("--json") {
+      Terminal.print(NodeIdentity.describe(identity).serialized())
+    } else {
+      Terminal.print(NodeIdentity.longForm(identity))
+    }
+  }
+
+  static let resolve = Command(
+    name: "resolve", summary: "Fetch and check a DID document: did:peer:4, did:key, did:web.", positionals: ["DID"],
+    options: [.resolverCA, .resolverPrivate, .json],
+    notes: "A did:web document is fetched over HTTPS: no redirects, 64 KiB at most, three seconds."
+  ) { arguments in
+    let identity = try await arguments.resolver.resolve(arguments.positionals[0])
+    if arguments.has("--json") {
+      Terminal.print(NodeIdentity.describe(identity).serialized())
+      return
+    }
+    Terminal.print("did        \(identity.did.string)")
+    Terminal.print(
+      "keys       \(identity.mldsa65 == nil ? "Ed25519" : "Ed25519 and ML-DSA-65") (#\(identity.keyFragment))")
+    Terminal.print("endpoint   \(identity.serviceEndpoint ?? "none")")
+    Terminal.print("doc hash   \(identity.documentHash.hex)")
+    Terminal.print(identity.document.json.serialized(pretty: true))
+  }
+}

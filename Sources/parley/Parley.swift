@@ -1,0 +1,80 @@
+import Foundation
+import Parley
+
+/// The command line: finds the command, reads its words, runs it, and turns what goes wrong into a sentence and an
+/// exit code.
+///
+/// Exit codes: 0 done; 1 it was refused or failed, and the message says why; 2 the command line could not be read;
+/// 3 no node is running in this home.
+@main
+enum ParleyCommandLine {
+  static let commands: [Command] = [
+    .initialize, .identity, .resolve, .up, .maker, .connect, .requestForQuote, .quotes, .counter, .accept,
+    .pass, .trades, .receipt, .verify, .demo,
+  ]
+
+  static func main() async {
+    Signals.holdTerminationSignals()
+    let words = Array(CommandLine.arguments.dropFirst())
+    exit(await run(words))
+  }
+
+  static func run(_ words: [String]) async -> Int32 {
+    guard let name = words.first, !["--help", "-h", "help"].contains(name) || words.count > 1 else {
+      Terminal.print(overview)
+      return words.isEmpty ? 2 : 0
+    }
+    if name == "--version" {
+      Terminal.print("parley \(version)")
+      return 0
+    }
+    let wanted = name == "help" ? words[1] : name
+    guard let command = commands.first(where: { $0.name == wanted }) else {
+      return fail("there is no command '\(wanted)'", hint: "see 'parley --help'", exitCode: 2)
+    }
+    let rest = Array(words.dropFirst())
+    if name == "help" || rest.prefix(while: { $0 != "--" }).contains("--help") {
+      Terminal.print(command.help)
+      return 0
+    }
+    do {
+      try await command.run(Arguments(rest, for: command))
+      return 0
+    } catch let error as UsageError {
+      return fail(error.message, hint: error.hint, exitCode: 2)
+    } catch let error as CommandFailure {
+      return fail(error.message, hint: error.hint, exitCode: error.exitCode)
+    } catch let error as ControlError {
+      return fail(error.message, hint: error.hint, exitCode: error.isNodeAbsent ? 3 : 1)
+    } catch let error as NodeError {
+      return fail(error.description, hint: error.hint, exitCode: 1)
+    } catch {
+      return fail("\(error)", hint: nil, exitCode: 1)
+    }
+  }
+
+  static let version = "0.1.0"
+
+  private static func fail(_ message: String, hint: String?, exitCode: Int32) -> Int32 {
+    Terminal.endProgress()
+    Terminal.complain("parley: \(message)")
+    if let hint { Terminal.complain("  \(hint)") }
+    return exitCode
+  }
+
+  private static var overview: String {
+    let width = commands.map(\.name.count).max() ?? 0
+    let rows = commands.map { command in
+      "  \(command.name)\(String(repeating: " ", count: width - command.name.count))  \(command.summary)"
+    }
+    return """
+      Parley: two people who trade options deal with each other directly.
+
+      Usage: parley COMMAND [arguments] [options]
+
+      \(rows.joined(separator: "\n"))
+
+      'parley COMMAND --help' explains one. Start with 'parley demo', or with 'parley init' and 'parley up'.
+      """
+  }
+}

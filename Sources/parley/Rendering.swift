@@ -1,0 +1,42 @@
+import Parley
+
+/// A node's answers in words.
+enum Rendering {
+  /// One negotiation: what is asked, what is on offer, how it ended.
+  static func dialogue(_ result: JSONValue) -> [String] {
+    func text(_ key: String) -> String { result[key]?.stringValue ?? "" }
+    var head = "\(text("dialogue").prefix(12))  \(text("instrument"))  \(text("side")) \(text("amount"))"
+    head += "  with \(shortDID(text("peer")))  \(text("phase"))"
+    var lines = [head]
+    if let offer = result["theirs"], offer != .null { lines.append("  theirs  " + self.offer(offer)) }
+    if let offer = result["mine"], offer != .null { lines.append("  mine    " + self.offer(offer)) }
+    if let outcome = result["outcome"]?.stringValue { lines.append("  \(outcome)") }
+    if let trade = result["trade"], trade != .null { lines.append("  " + self.trade(trade)) }
+    return lines
+  }
+
+  /// One trade on one line.
+  static func trade(_ trade: JSONValue) -> String {
+    func text(_ key: String) -> String { trade[key]?.stringValue ?? "" }
+    let verb = text("direction") == "buy" ? "bought" : "sold"
+    return "\(text("trade").prefix(12))  \(verb) \(text("amount")) \(text("instrument")) at \(text("price"))"
+      + "  with \(shortDID(text("counterparty")))  \(text("time"))"
+  }
+
+  /// A DID as far as a person reads it.
+  static func shortDID(_ did: String) -> String {
+    did.count <= 28 ? did : "\(did.prefix(20))…\(did.suffix(6))"
+  }
+
+  private static func offer(_ offer: JSONValue) -> String {
+    var parts: [String] = []
+    if let bid = offer["bid"]?.stringValue { parts.append("bid \(bid)") }
+    if let ask = offer["ask"]?.stringValue { parts.append("ask \(ask)") }
+    if let amount = offer["amount"]?.stringValue { parts.append("for \(amount)") }
+    if let milliseconds = offer["expires_in_ms"]?.int64Value {
+      parts.append(milliseconds > 0 ? "firm for \(milliseconds) ms" : "expired")
+    }
+    if let state = offer["state"]?.stringValue { parts.append(state) }
+    return parts.joined(separator: "  ")
+  }
+}

@@ -1,0 +1,171 @@
+import Foundation
+import Parley
+
+extension Option {
+  static let wait = Option("--wait", "SECONDS", "How long to wait for the other side's answer; default 5.")
+  static let amount = Option("--amount", "AMOUNT", "Contracts, as on Deribit: 0.1 is the least for BTC options.")
+  static let clientOrderID = Option(
+    "--client-order-id", "ID", "Your own name for this order: said twice, it is done once, and answered twice.")
+}
+
+extension Arguments {
+  /// Sends one request to the node running in this home.
+  func call(_ method: String, _ parameters: JSONObject = JSONObject()) async throws(ControlError) -> JSONValue {
+    try await ControlClient(home: nodeHome).call(method, parameters)
+  }
+
+  /// How long the node is to wait for the other side, in milliseconds.
+  func waitMilliseconds() throws(UsageError) -> Int64 {
+    try parse("--wait", "a number of seconds up to 600") {
+      Double($0).flatMap { (0...600).contains($0) ? Int64($0 * 1_000) : nil }
+    } ?? 5_000
+  }
+
+  /// Prints a node's answer: as JSON where that was asked for, else through `render`.
+  func show(_ result: JSONValue, _ render: (JSONValue) -> [String]) {
+    if has("--json") {
+      Terminal.print(result.serialized())
+    } else {
+      for line in render(result) { Terminal.print(line) }
+    }
+  }
+}
+
+extension Command {
+  static let connect = Command(
+    name: "connect", summary: "Open a channel to a counterparty, and keep it open.", positionals: ["DID"],
+    options: [.home, .json],
+    notes: """
+      A did:peer:4 must be given in its long form the first time. Naming a DID here is the approval of first contact:
+      check it against what its owner told you by another way.
+      """
+  ) { arguments in
+    let result = try await arguments.call("connect", ["did": .string(arguments.positionals[0])])
+    arguments.show(result) { result in
+      ["Connected to \(result["peer"]?.stringValue ?? "") in \(result["connect_ms"]?.doubleValue ?? 0) ms"]
+    }
+  }
+
+  static let requestForQuote = Command(
+    name: "rfq", summary: "Ask a connected counterparty for a quote.", positionals: ["INSTRUMENT"],
+    options: [
+      .home, .amount,
+      Option("--side", "SIDE", "buy, sell or two-way; default two-way."),
+      Option("--with", "DID", "Which peer to ask, where several are connected."),
+      .clientOrderID, .wait, .json,
+    ],
+    notes: "For example: parley rfq BTC-27NOV26-100000-C --amount 1 --side buy"
+  ) { arguments in
+    guard let amount = arguments["--amount"] else { throw UsageError("'rfq' needs --amount") }
+    var parameters: JSONObject = [
+      "instrument": .string(arguments.positionals[0]), "amount": .string(amount),
+      "side": .string(arguments["--side"] ?? "two-way"), "wait_ms": .integer(try arguments.waitMilliseconds()),
+    ]
+    parameters["with"] = arguments["--with"].map(JSONValue.string)
+    parameters["client_order_id"] = arguments["--client-order-id"].map(JSONValue.string)
+    let result = try await arguments.call("rfq", parameters)
+    arguments.show(result, Rendering.dialogue)
+  }
+
+  static let quotes = Command(
+    name: "quotes", summary: "Show the open negotiations and the offers in them.", positionals: [],
+    options: [.home, Option("--all", "Show the closed ones too."), .json], notes: ""
+  ) { arguments in
+    let result = try await arguments.call("quotes", ["all": .bool(arguments.has("--all"))])
+    arguments.show(result) { result in
+      let rows = result.arrayValue ?? []
+      return rows.isEmpty ? ["Nothing is open. 'parley rfq' asks for a quote."] : rows.flatMap(Rendering.dialogue)
+    }
+  }
+
+  static let counter = Command(
+    name: "counter", summary: "Answer a quote with a price of your own.", positionals: ["DIALOGUE"],
+    options: [
+      .home, Option("--price", "PRICE", "In the instrument's currency: 0.0425."), .amount,
+      Option("--side", "SIDE", "buy or sell, where the request was two-way."),
+      .clientOrderID, .wait, .json,
+    ],
+    notes: "A counter is firm: the other side may accept it while it lives. It kills the offer it answers."
+  ) { arguments in
+    guard let price = arguments["--price"] else { throw UsageError("'counter' needs --price") }
+    var parameters: JSONObject = [
+      "dialogue": .string(arguments.positionals[0]), "price": .string(price),
+      "wait_ms": .integer(try arguments.waitMilliseconds()),
+    ]
+    parameters["amount"] = arguments["--amount"].map(JSONValue.string)
+    parameters["side"] = arguments["--side"].map(JSONValue.string)
+    parameters["client_order_id"] = arguments["--client-order-id"].map(JSONValue.string)
+    arguments.show(try await arguments.call("counter", parameters), Rendering.dialogue)
+  }
+
+  static let accept = Command(
+    name: "accept", summary: "Take the other side's live offer. This binds you.", positionals: ["DIALOGUE"],
+    options: [
+      .home, .amount, Option("--side", "SIDE", "buy or sell, where the request was two-way."),
+      .clientOrderID, .wait, .json,
+    ],
+    notes: """
+      The trade exists once the other side has confirmed; until then you are in doubt: bound, and not yet traded.
+      """
+  ) { arguments in
+    var parameters: JSONObject = [
+      "dialogue": .string(arguments.positionals[0]), "wait_ms": .integer(try arguments.waitMilliseconds()),
+    ]
+    parameters["amount"] = arguments["--amount"].map(JSONValue.string)
+    parameters["side"] = arguments["--side"].map(JSONValue.string)
+    parameters["client_order_id"] = arguments["--client-order-id"].map(JSONValue.string)
+    arguments.show(try await arguments.call("accept", parameters), Rendering.dialogue)
+  }
+
+  static let pass = Command(
+    name: "pass", summary: "End a negotiation without a trade.", positionals: ["DIALOGUE"],
+    options: [.home, .json], notes: ""
+  ) { arguments in
+    let result = try await arguments.call("pass", ["dialogue": .string(arguments.positionals[0])])
+    arguments.show(result, Rendering.dialogue)
+  }
+
+  static let trades = Command(
+    name: "trades", summary: "Show what was traded.", positionals: [], options: [.home, .json], notes: ""
+  ) { arguments in
+    let result = try await arguments.call("trades")
+    arguments.show(result) { result in
+      let rows = result.arrayValue ?? []
+      return rows.isEmpty ? ["No trades yet."] : rows.map(Rendering.trade)
+    }
+  }
+
+  static let receipt = Command(
+    name: "receipt", summary: "Write the receipt of a trade, for anybody to verify.", positionals: ["TRADE"],
+    options: [.home, Option("--out", "FILE", "Where to write it; default receipt-TRADE.json here."), .json],
+    notes: "TRADE is an id that 'parley trades' shows, or enough of its beginning."
+  ) { arguments in
+    let result = try await arguments.call("receipt", ["trade": .string(arguments.positionals[0])])
+    guard let text = result["receipt"]?.stringValue, let trade = result["trade"]?.stringValue else {
+      throw CommandFailure("the node's answer held no receipt")
+    }
+    let path = arguments["--out"] ?? "receipt-\(trade.prefix(12)).json"
+    do {
+      try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
+    } catch {
+      throw CommandFailure("\(path) cannot be written: \(error.localizedDescription)")
+    }
+    arguments.show(["trade": .string(trade), "receipt": .string(path)]) { _ in
+      ["Wrote \(path). Anybody can check it: parley verify \(path)"]
+    }
+  }
+
+  static let verify = Command(
+    name: "verify", summary: "Check a receipt, offline and without trusting anyone.", positionals: ["FILE"],
+    options: [.json],
+    notes: "Exit code 0 only when everything in the file holds and it proves a trade."
+  ) { arguments in
+    let path = arguments.positionals[0]
+    guard let contents = FileManager.default.contents(atPath: path) else {
+      throw CommandFailure("\(path) cannot be read")
+    }
+    let report = ReceiptVerifier.verify([UInt8](contents))
+    arguments.show(report.json) { _ in report.lines }
+    guard report.isTraded else { throw CommandFailure("\(path) proves no trade: \(report.verdict)") }
+  }
+}

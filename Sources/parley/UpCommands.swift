@@ -1,0 +1,98 @@
+import Foundation
+import Parley
+
+extension Option {
+  /// What `up` and `maker` share: how a node is reached and whom it lets in.
+  static let running: [Option] = [
+    .home,
+    Option("--listen", "ADDRESS", "HOST:PORT, or fd:N for a listening socket handed down; default the DID's endpoint."),
+    Option("--allow", "DID", repeatable: true, "Let this counterparty in. Others are turned away."),
+    Option("--allow-anyone", "Let in every DID that proves itself. First contact is then nobody's decision."),
+    Option("--tls-cert", "FILE", "Certificate chain (PEM) for wss://."),
+    Option("--tls-key", "FILE", "Private key (PEM) of that certificate."),
+    Option("--tls-ca", "FILE", "Trust these certificates when calling wss:// endpoints, instead of the system's."),
+    .resolverCA, .resolverPrivate,
+    Option("--log-level", "LEVEL", "debug, info, warning or error; default info. The log goes to standard error."),
+    .passphraseFile, .passphraseEnvironment, .json,
+  ]
+}
+
+extension Arguments {
+  /// The configuration that the shared options describe.
+  func nodeConfiguration() throws -> NodeConfiguration {
+    let level = try parse("--log-level", "debug, info, warning or error", Log.Level.init(rawValue:)) ?? .info
+    var configuration = NodeConfiguration(home: nodeHome, resolver: resolver, log: .standardError(level))
+    configuration.listen = try parse("--listen", "HOST:PORT or fd:N", ListenChoice.init(text:))
+    guard (self["--tls-cert"] == nil) == (self["--tls-key"] == nil) else {
+      throw UsageError("--tls-cert and --tls-key go together")
+    }
+    configuration.certificateFile = self["--tls-cert"]
+    configuration.privateKeyFile = self["--tls-key"]
+    configuration.trustFile = self["--tls-ca"]
+    configuration.allowsAnyone = has("--allow-anyone")
+    for did in all("--allow") { configuration.allowed.insert(try NodeIdentity.parseDID(did)) }
+    return configuration
+  }
+
+  /// Starts a node, says that it is ready, and returns when it was told to stop.
+  func runNode(_ configuration: NodeConfiguration) async throws {
+    let signer = try configuration.home.openSigner(passphrase: passphrase.read())
+    let node = try await Node.start(configuration, signer: signer)
+    let status = await node.status()
+    if has("--json") {
+      Terminal.print(status.json.serialized())
+    } else {
+      for line in status.lines { Terminal.print(line) }
+    }
+    try await node.runUntilStopped()
+  }
+}
+
+extension Command {
+  static let up = Command(
+    name: "up", summary: "Run this node: keep its channels open and answer the command line.", positionals: [],
+    options: Option.running,
+    notes: "Ctrl-C stops it; nothing acknowledged is lost by any way of stopping it."
+  ) { arguments in
+    try await arguments.runNode(arguments.nodeConfiguration())
+  }
+
+  static let maker = Command(
+    name: "maker", summary: "Run this node as a market maker that quotes from an option chain.", positionals: [],
+    options: [
+      Option("--chain", "FILE", "The chain: a reply of Deribit's get_book_summary_by_currency."),
+      Option("--spread", "VOLS", "Volatility points added to and taken from the mark IV; default 1."),
+      Option("--min-edge", "VOLS", "The least a counter must leave, in volatility points; default 0."),
+      Option("--max-amount", "AMOUNT", "The most contracts in one trade; default 10."),
+      Option(
+        "--as-of", "WHEN",
+        "chain: price at the chain's own time. now: at this moment, and refuse old chains. Default now."),
+      Option("--quote-life", "SECONDS", "How long a quote stays firm, up to 60; default 2."),
+    ] + Option.running,
+    notes: "Prices are Black-76 at the chain's mark IV. Every refusal carries a reason."
+  ) { arguments in
+    guard let path = arguments["--chain"] else { throw UsageError("'maker' needs --chain FILE") }
+    var configuration = try arguments.nodeConfiguration()
+    var policy = MakerPolicy(valuation: .now)
+    func volatilityPoints(_ name: String) throws(UsageError) -> Double? {
+      try arguments.parse(name, "volatility points from 0 to 100") {
+        Double($0).flatMap { (0...100).contains($0) ? $0 : nil }
+      }
+    }
+    if let spread = try volatilityPoints("--spread") { policy.spread = spread }
+    if let edge = try volatilityPoints("--min-edge") { policy.minimumEdge = edge }
+    if let amount = try arguments.parse("--max-amount", "an amount", { try? ExactDecimal(parsing: $0) }) {
+      policy.maximumAmount = amount
+    }
+    if let words = try arguments.parse(
+      "--as-of", "chain or now", { ["chain": MakerPolicy.Valuation.asOfChain, "now": .now][$0] })
+    {
+      policy.valuation = words
+    }
+    let quoteLife = try arguments.parse("--quote-life", "seconds from 0.1 to 60") {
+      Double($0).flatMap { (0.1...60).contains($0) ? Int64($0 * 1_000_000_000) : nil }
+    }
+    configuration.quoting = try Quoting(chainFile: path, policy: policy, quoteLife: quoteLife ?? 2_000_000_000)
+    try await arguments.runNode(configuration)
+  }
+}
