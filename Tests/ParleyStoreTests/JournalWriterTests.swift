@@ -65,7 +65,7 @@ struct JournalWriterTests {
         writer.submit([try draft("\(number)"), try draft("\(number)'")], completion: log.note("\(number)")) == .accepted
       )
     }
-    gate.open(2)
+    gate.open(1_000)
     writer.shutDown()
     #expect(gate.commits.value.count == 2)
     #expect(gate.commits.value[1].count == 98)
@@ -82,7 +82,7 @@ struct JournalWriterTests {
       let drafts = try (0..<size).map { try draft("\($0)") }
       #expect(writer.submit(drafts, completion: { _ in }) == .accepted)
     }
-    gate.open(10)
+    gate.open(1_000)
     writer.shutDown()
     #expect(gate.commits.value.map(\.count) == [1, 256, 1, 300, 1])
   }
@@ -101,7 +101,7 @@ struct JournalWriterTests {
     gate.waitUntilCommitting()
     #expect(writer.submit([try draft("6"), try draft("7")], completion: log.note("6")) == .accepted)
     #expect(writer.submit([try draft("8")], completion: log.note("8")) == .full)
-    gate.open(10)
+    gate.open(1_000)
     writer.shutDown()
     #expect(log.all == ["0: 0", "1: 1", "2: 2", "3: 3", "4: 4", "6: 6,7"])
   }
@@ -118,7 +118,7 @@ struct JournalWriterTests {
     gate.open()
     gate.waitUntilCommitting()
     #expect(writer.submit(large, documents: [document(bob, "0123456789+")], completion: { _ in }) == .accepted)
-    gate.open(10)
+    gate.open(1_000)
     writer.shutDown()
     #expect(gate.commits.value.count == 3)
   }
@@ -134,7 +134,7 @@ struct JournalWriterTests {
     for number in 1...5 {
       #expect(writer.submit([try draft("\(number)")], completion: log.note("\(number)")) == .accepted)
     }
-    gate.open(10)
+    gate.open(1_000)
     writer.shutDown()
     #expect(log.all == ["0: failed: \(failure)"] + (1...5).map { "\($0): failed: stopped" })
     #expect(gate.commits.value.count == 1)
