@@ -17,4 +17,21 @@ public enum ConstantTime {
       }
     }
   }
+
+  /// Whether every byte is zero.
+  public static func isZero(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { bytes in
+      var sum: UInt64 = 0
+      var offset = 0
+      while offset + 8 <= bytes.count {
+        sum |= unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        offset += 8
+      }
+      while offset < bytes.count {
+        sum |= UInt64(unsafe bytes[offset])
+        offset += 1
+      }
+      return sum == 0
+    }
+  }
 }

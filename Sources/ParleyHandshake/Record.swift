@@ -83,7 +83,8 @@ struct RecordDirection: ~Copyable {
     output.append(type)
     output.appendBigEndian(UInt32(body.byteCount))
     output.append(contentsOf: body)
-    output.append(contentsOf: repeatElement(0, count: innerByteCount - RecordLimits.headByteCount - body.byteCount))
+    let padding = innerByteCount - RecordLimits.headByteCount - body.byteCount
+    output.append(contentsOf: Self.zeros.rawSpan.extracting(0..<padding))
     let nonce = key.iv.masked(by: sequence)
     let data = additionalData
     key.cipher.seal(&output, from: start, nonce: nonce, additionalData: data.rawSpan)
@@ -127,17 +128,13 @@ struct RecordDirection: ~Copyable {
     else { throw .malformedRecord }
     let end = RecordLimits.headByteCount + Int(length)
     guard RecordLimits.innerByteCount(forBody: Int(length)) == inner.count,
-      isZero(inner.rawSpan.extracting(end..<inner.count))
+      ConstantTime.isZero(inner.rawSpan.extracting(end..<inner.count))
     else { throw .malformedRecord }
     return (type, RecordLimits.headByteCount..<end)
   }
 
-  private static func isZero(_ bytes: RawSpan) -> Bool {
-    var reader = ByteReader(bytes)
-    while let word = reader.readBigEndian(as: UInt64.self) { if word != 0 { return false } }
-    while let byte = reader.readUInt8() { if byte != 0 { return false } }
-    return true
-  }
+  /// What padding is copied from.
+  private static let zeros = [UInt8](repeating: 0, count: RecordLimits.innerByteCount)
 
   private mutating func advance(by wireByteCount: Int) {
     sequence += 1

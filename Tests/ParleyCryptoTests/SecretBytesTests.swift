@@ -67,4 +67,17 @@ struct SecretBytesTests {
     #expect(ConstantTime.equal(SecretBytes(copying: base), SecretBytes(copying: base)))
     #expect(!ConstantTime.equal(SecretBytes(copying: base), SecretBytes(count: 31)))
   }
+
+  @Test("zero means every byte, at every length")
+  func zero() {
+    for count in 0..<40 {
+      var bytes = [UInt8](repeating: 0, count: count)
+      #expect(ConstantTime.isZero(bytes.span.bytes))
+      for index in bytes.indices {
+        bytes[index] = 0x10
+        #expect(!ConstantTime.isZero(bytes.span.bytes), "byte \(index) of \(count)")
+        bytes[index] = 0
+      }
+    }
+  }
 }
