@@ -11,8 +11,8 @@ public struct DeribitGreeks: Hashable, Sendable {
   public var vega: Double
   /// Dollars per calendar day, of 365 a year.
   ///
-  /// With less than a day left it is at least minus the option's dollar
-  /// value: an option cannot lose more than it is worth.
+  /// At least minus the option's dollar value: it cannot lose more than it is worth. The record shows this with 0.4
+  /// days left (ETH-23JUL21-2300-C in 2021) and with 1.9 (ETH-10JUN20-270-C in 2020).
   public var theta: Double
   /// Dollars per point (0.01) of a rate that would move the forward: `K T N(d2) / 100`, for a put
   /// `-K T N(-d2) / 100`.
@@ -31,8 +31,7 @@ public struct DeribitGreeks: Hashable, Sendable {
     delta = greeks.delta
     gamma = greeks.gamma
     vega = greeks.vega / 100
-    let decay = greeks.theta / 365
-    theta = option.expiry < 1.0 / 365 ? max(decay, -plain.undiscountedPrice) : decay
+    theta = max(greeks.theta / 365, -plain.undiscountedPrice)
     // The dual delta is -N(d2), for a put N(-d2).
     rho = -greeks.dualDelta * option.strike * option.expiry / 100
   }

@@ -122,10 +122,12 @@ struct DeribitGreeksTests {
     #expect(abs(greeks.rho + plain.dualDelta * 70_000 * 0.1 / 100) < 1e-12)
   }
 
-  @Test("a last day's theta is no more than the option is worth") func floor() throws {
+  @Test("an option loses no more in a day than it is worth") func floor() throws {
     let late = try Black76(.call, forward: 2000, strike: 2300, expiry: 0.5 / 365, volatility: 1.8)
     let greeks = try #require(DeribitGreeks(late))
     #expect(greeks.theta == -late.undiscountedPrice)
+    let twoDays = try Black76(.call, forward: 244.14, strike: 270, expiry: 1.94 / 365, volatility: 0.7296)
+    #expect(try #require(DeribitGreeks(twoDays)).theta == -twoDays.undiscountedPrice)
     let early = try Black76(.call, forward: 2000, strike: 2300, expiry: 30.0 / 365, volatility: 1.8)
     #expect(try #require(DeribitGreeks(early)).theta > -early.undiscountedPrice)
   }

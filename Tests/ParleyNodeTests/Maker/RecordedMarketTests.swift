@@ -102,6 +102,7 @@ struct RecordedTickerTests {
     let instrument_name: String
     let timestamp: Int64
     let underlying_price: Double?
+    let underlying_index: String?
     let mark_price: Double?
     let mark_iv: Double?
     let greeks: PrintedGreeks?
@@ -135,5 +136,42 @@ struct RecordedTickerTests {
     }
     #expect(count == 89)
     #expect(floors == ["ETH-23JUL21-2300-C"])
+  }
+
+  /// Single messages of later years: closed options, combinations and linear options among them.
+  @Test("single recorded tickers, on a forward and alive, have our Greeks") func singles() throws {
+    let messages = try SharedVectors.json("market/tardis_messages/deribit.json", as: [LossyMessage].self)
+    var priced = [String]()
+    for ticker in messages.compactMap(\.ticker) {
+      guard let name = try? InstrumentName(parsing: ticker.instrument_name),
+        case .option(let day, let strike, let type) = name.contract, ticker.underlying_index != "index_price",
+        let printed = ticker.greeks, let underlying = ticker.underlying_price, let markIV = ticker.mark_iv
+      else { continue }
+      let years = OptionChain.years(from: UnixNanoseconds(ticker.timestamp * 1_000_000), to: day.expiry)
+      guard years > 0 else {
+        #expect(name.text == "BTC-8JUN20-8750-P" && printed.delta == 0)
+        continue
+      }
+      let option = try Black76(
+        type == .call ? .call : .put, forward: underlying, strike: strike.doubleValue, expiry: years,
+        volatility: markIV / 100)
+      let greeks = try #require(DeribitGreeks(option))
+      #expect(abs(greeks.delta - printed.delta) <= 1.1e-5, "\(name)")
+      #expect(abs(greeks.gamma - printed.gamma) <= 5.1e-6, "\(name)")
+      #expect(abs(greeks.vega - printed.vega) <= 0.0018, "\(name)")
+      #expect(abs(greeks.rho - printed.rho) <= 0.0031, "\(name)")
+      #expect(abs(greeks.theta - printed.theta) <= 0.0031, "\(name)")
+      priced.append(name.text)
+    }
+    #expect(priced == ["BTC-5JUN20-9250-C", "ETH-5JUN20-310-P", "ETH-10JUN20-270-C"])
+  }
+
+  /// A message of any channel; only tickers are kept.
+  struct LossyMessage: Decodable {
+    let ticker: Ticker?
+
+    init(from decoder: any Decoder) {
+      ticker = try? Message(from: decoder).params?.data
+    }
   }
 }
