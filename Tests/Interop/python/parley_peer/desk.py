@@ -115,11 +115,10 @@ class Desk:
         else:
             number = max(dialogue.their_round, 0)
         now, latest = self.now(), dialogue.my_latest
-        live = latest is not None and latest.lives(now) and not latest.named
-        replaces = latest.id if latest is not None and live else NO_HASH
+        replaces = NO_HASH if latest is None else max(latest.replacements(now))
         content = Offer(number, bid, ask, replaces, mode, hold_until=now + hold_ns if hold_ns else 0)
         statement = self.sign(kind, content, dialogue, now + life_ns)
-        if latest is not None and live:
+        if latest is not None and latest.fate is None:
             latest.fate = Code.SUPERSEDED
         header = Header.decode(statement.header_bytes)
         state = dialogue.my_offers[statement.id] = OfferState(statement.id, header, content)
@@ -132,7 +131,6 @@ class Desk:
         if dialogue.my_latest is not None and dialogue.my_latest.lives(self.now()):
             dialogue.my_latest.fate = Code.CROSSED
         statement = self.sign(Kind.ACCEPT, content, dialogue)
-        offer.named = True
         dialogue.pending = statement, content
         dialogue.phase = Phase.PENDING
         return statement
@@ -182,6 +180,8 @@ class Desk:
             return self.reject(None, statement.id, Code[error.code], error.detail)
         self._event("received", kind=_kind_name(header.kind), id=statement.id.hex(), seq=header.seq)
         dialogue = self.dialogues.get(header.dialogue)
+        if dialogue is not None:
+            dialogue.expire(received if dialogue.i_am_requester else received - self._epsilon)
         ours = (header.sender, header.receiver) == (self.peer.did, self.me)
         fault, content, authentic = self._inspect(statement, header)
         chain: Code | None = None
@@ -191,7 +191,7 @@ class Desk:
                 dialogue.theirs.by_seq.setdefault(header.seq, statement.id)
             dialogue.theirs.record(header, statement.id)
             if header.kind == Kind.ACCEPT and authentic:
-                self._accept_arrived(dialogue, content)
+                dialogue.kill_theirs(Code.CROSSED)
         if fault is not None or content is None:
             return self._answer(dialogue, header, statement.id, fault or Code.MALFORMED, authentic, received)
         if chain is Code.EQUIVOCATION:
@@ -203,14 +203,6 @@ class Desk:
                 self._answer(dialogue, header, statement.id, chain, authentic, received)
             return None
         return self._apply(dialogue, header, statement, content, received)
-
-    def _accept_arrived(self, dialogue: Dialogue, content: Payload | None) -> None:
-        """An authentic Accept kills its sender's live offer; the offer that it names is not replaced by id any more."""
-        latest = dialogue.their_latest
-        if latest is not None and latest.fate is None:
-            latest.fate = Code.CROSSED
-        if isinstance(content, Accept) and content.offer in dialogue.my_offers:
-            dialogue.my_offers[content.offer].named = True
 
     def _inspect(self, statement: Statement, header: Header) -> tuple[Code | None, Payload | None, bool]:
         """Steps 3 to 7: (fault, payload, authentic)."""
@@ -311,27 +303,31 @@ class Desk:
             return Code.ROLE
         if dialogue.over:
             return Code.CLOSED
+        code = self._place_fault(dialogue, header, offer)
+        if code is Code.HELD:
+            return code
+        # Whatever else is wrong with it, its owner has replaced the one before.
+        code = code or self._judge_offer(dialogue, header, offer)
+        dialogue.kill_theirs(Code.SUPERSEDED)
+        state = OfferState(statement.id, header, offer, rejected=code is not None)
+        dialogue.their_offers[statement.id] = state
+        if code is None:
+            self._event("offer", dialogue=dialogue, offer=state)
+        return code
+
+    def _place_fault(self, dialogue: Dialogue, header: Header, offer: Offer) -> Code | None:
+        """Rounds, and what the offer replaces."""
         if not self._round_is_right(dialogue, offer):
             return Code.ROUNDS
-        if header.kind == Kind.COUNTER and not any(not o.rejected for o in dialogue.my_offers.values()):
+        dialogue.their_round = offer.round
+        if header.kind == Kind.COUNTER and all(mine.rejected for mine in dialogue.my_offers.values()):
             return Code.NO_OFFER
         latest = dialogue.their_latest
-        if latest is None:
-            if offer.replaces != NO_HASH:
-                return Code.REPLACES
-        elif not latest.may_be_replaced_by(offer.replaces, header.created):
+        allowed = {NO_HASH} if latest is None else latest.replacements(header.created)
+        if offer.replaces not in allowed:
             return Code.REPLACES
-        elif latest.lives(header.created) and not latest.named and header.created < latest.terms.hold_until:
+        if latest is not None and latest.lives(header.created) and header.created < latest.terms.hold_until:
             return Code.HELD
-        if latest is not None and latest.fate is None:
-            latest.fate = Code.SUPERSEDED
-        state = dialogue.their_offers[statement.id] = OfferState(statement.id, header, offer)
-        dialogue.their_round = offer.round
-        code = self._judge_offer(dialogue, header, offer)
-        if code is not None:
-            state.rejected = True
-            return code
-        self._event("offer", dialogue=dialogue, offer=state)
         return None
 
     def _round_is_right(self, dialogue: Dialogue, offer: Offer) -> bool:
@@ -344,6 +340,10 @@ class Desk:
 
     def _judge_offer(self, dialogue: Dialogue, header: Header, offer: Offer) -> Code | None:
         request, now = dialogue.request, self.now()
+        if offer.mode == Mode.LAST_LOOK:
+            return Code.POLICY
+        if offer.witness is not None:
+            return Code.WITNESS
         wanted = request.side if dialogue.i_am_requester else {1: 2, 2: 1, 3: 3}[request.side]
         given = (1 if offer.ask is not None else 0) | (2 if offer.bid is not None else 0)
         life = header.expiry - header.created
@@ -361,10 +361,6 @@ class Desk:
         latest_hold = min(header.created + 5 * SECOND, header.expiry)
         if offer.hold_until and not (header.created <= offer.hold_until <= latest_hold and offer.mode == Mode.FIRM):
             return Code.TERMS
-        if offer.mode == Mode.LAST_LOOK:
-            return Code.POLICY
-        if offer.witness is not None:
-            return Code.WITNESS
         if now - self._epsilon > header.expiry:
             return Code.DEAD
         return Code.CLOCK if header.created > now + 2 * SECOND else None
@@ -409,10 +405,11 @@ class Desk:
         inner, _, accept = confirm.accept()
         if dialogue is not None and dialogue.trade is not None and dialogue.trade.accept.id == inner.id:
             return Code.DUPLICATE
-        if dialogue is not None and dialogue.pending is not None and dialogue.pending[0].id == inner.id:
-            mine, terms = dialogue.pending[0], dialogue.pending[1].terms
-            # The id does not cover the signatures, and a trade needs mine as I made it.
-            if confirm.accept_statement != mine.encoded or confirm.terms_digest != terms_digest(terms):
+        known = inner.is_signed_by(self.signer.identity)
+        pending = None if dialogue is None else dialogue.pending
+        # The id does not cover the signatures, and a trade needs mine: a copy without it is forged.
+        if dialogue is not None and pending is not None and pending[0].id == inner.id and known:
+            if confirm.terms_digest != terms_digest(pending[1].terms):
                 return Code.TERMS
             dialogue.pending = None
             self._trade(dialogue, inner, accept, statement, acceptor_is_me=True)
@@ -421,7 +418,6 @@ class Desk:
         if dialogue is not None and inner.id in dialogue.declined:
             self.session.freeze(Code.EQUIVOCATION, statement.encoded)
         else:
-            known = inner.is_signed_by(self.signer.identity)
             self.session.freeze(Code.LOST_SELF if known else Code.FORGED, statement.encoded)
         return None
 
@@ -449,9 +445,11 @@ class Desk:
 
     def _on_cancel(self, dialogue: Dialogue, header: Header, cancel: QuoteCancel) -> Code | None:
         latest = dialogue.their_latest
+        if dialogue.over:
+            return Code.CLOSED
         if latest is None or latest.id != cancel.offer or latest.fate is not None:
             return Code.NO_OFFER
-        if header.created < latest.terms.hold_until:
+        if latest.lives(header.created) and header.created < latest.terms.hold_until:
             return Code.HELD
         latest.fate = Code.CANCELLED
         self._event("cancelled", dialogue=dialogue, offer=latest)
@@ -459,6 +457,8 @@ class Desk:
 
     def _on_pass(self, dialogue: Dialogue, header: Header) -> Code | None:
         latest = dialogue.their_latest
+        if dialogue.over:
+            return Code.CLOSED
         if latest is not None and latest.lives(header.created) and header.created < latest.terms.hold_until:
             return Code.HELD
         dialogue.close()

@@ -59,7 +59,6 @@ class OfferState:
     header: Header
     terms: Offer
     fate: Code | None = None
-    named: bool = False
     rejected: bool = False
 
     @property
@@ -69,12 +68,12 @@ class OfferState:
     def lives(self, now: int) -> bool:
         return self.fate is None and not self.rejected and now <= self.end
 
-    def may_be_replaced_by(self, replaces: bytes, created: int) -> bool:
-        """The REPLACES rule of §7, on the owner's clock."""
-        gone = self.fate in (Code.CANCELLED, Code.CROSSED) or self.named
-        if replaces == self.id:
-            return not gone and self.end >= created
-        return replaces == NO_HASH and (gone or self.end < created or self.rejected)
+    def replacements(self, created: int) -> set[bytes]:
+        """What the next offer of the same owner may name in `replaces` (§7), on the owner's clock."""
+        if self.fate in (Code.CANCELLED, Code.CROSSED):
+            return {NO_HASH}
+        by_clock = {NO_HASH} if self.end < created else {self.id}
+        return by_clock | {NO_HASH} if self.rejected else by_clock
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,17 @@ class Dialogue:
     @property
     def their_latest(self) -> OfferState | None:
         return next(reversed(self.their_offers.values()), None)
+
+    def kill_theirs(self, code: Code) -> None:
+        """Ends the peer's latest offer, unless it has ended already."""
+        if self.their_latest is not None and self.their_latest.fate is None:
+            self.their_latest.fate = code
+
+    def expire(self, now: int) -> None:
+        """→C once the request is over and neither slot is live."""
+        offers = (self.my_latest, self.their_latest)
+        if now > self.expiry and not any(offer is not None and offer.lives(now) for offer in offers):
+            self.phase = Phase.CLOSED if self.phase is Phase.OPEN else self.phase
 
     def close(self) -> None:
         """→C, after the verdict if an Accept of mine is undecided."""

@@ -107,7 +107,7 @@ ALL = [
     Misbehaviour("expired-accept", "I", _declined("LATE"), late_by=0.05),
     Misbehaviour("accept-twice", "I", _declined("TAKEN", True), desk=bad_desk.AcceptTwice),
     Misbehaviour("wrong-digest", "R", {"rejected": ["TERMS"]}, desk=bad_desk.WrongDigest),
-    Misbehaviour("altered-accept", "R", {"rejected": ["TERMS"]}, desk=bad_desk.AlteredAccept),
+    Misbehaviour("altered-accept", "R", _frozen("FORGED"), desk=bad_desk.AlteredAccept),
     Misbehaviour("confirm-and-decline", "R", _frozen("EQUIVOCATION"), desk=bad_desk.ConfirmAndDecline),
     Misbehaviour("forged-confirm", "R", _frozen("FORGED"), desk=bad_desk.ForgedConfirm),
 ]
