@@ -8,11 +8,17 @@ let names = [
   "FuzzDID",
   "FuzzDIDDocument",
   "FuzzEntry",
+  "FuzzHandshake",
+  "FuzzIdentityPayload",
   "FuzzInstrument",
   "FuzzJSON",
   "FuzzKeystore",
   "FuzzMessagePack",
+  "FuzzMessageStream",
   "FuzzMultiformats",
+  "FuzzNote",
+  "FuzzReceipt",
+  "FuzzRecord",
 ]
 
 // See the Package.swift of the repository's root.
