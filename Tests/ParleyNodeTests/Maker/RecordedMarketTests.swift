@@ -11,9 +11,11 @@ import Testing
 @Suite(
   "The recorded chain, priced", .enabled(if: SharedVectors.arePresent, Comment(rawValue: SharedVectors.absence)))
 struct RecordedChainPricingTests {
-  private static func chain() throws -> OptionChain {
+  private static let recorded = Result {
     try OptionChain(parsing: [UInt8](SharedVectors.data("market/deribit_btc_option_chain_2026-04-28.json")))
   }
+
+  private static func chain() throws -> OptionChain { try recorded.get() }
 
   /// A present time months after the chain, when most of its options are gone.
   private static let now = UnixNanoseconds(1_795_248_000_000_000_000)

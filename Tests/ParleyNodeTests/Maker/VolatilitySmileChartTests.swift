@@ -6,10 +6,10 @@ import Testing
 
 @Suite("Volatility smile chart")
 struct VolatilitySmileChartTests {
-  private static let asOf = UnixNanoseconds(1_795_248_000_000_000_000)
+  private static let chain = Result { try SyntheticChain(asOf: UnixNanoseconds(1_795_248_000_000_000_000)).chain() }
 
   @Test("draws a smile") func smile() throws {
-    let chain = try SyntheticChain(asOf: Self.asOf).chain()
+    let chain = try Self.chain.get()
     let day = try #require(CivilDate(deribit: "27NOV26"))
     let lines = VolatilitySmileChart(width: 60, height: 6).lines(chain, expiring: day)
     #expect(
@@ -28,9 +28,9 @@ struct VolatilitySmileChartTests {
   }
 
   @Test("fits every width and height") func sizes() throws {
-    let chain = try SyntheticChain(asOf: Self.asOf).chain()
-    for width in [0, 40, 41, 72, 200, 1_000] {
-      for height in [-1, 3, 8, 40, 100] {
+    let chain = try Self.chain.get()
+    for width in [0, 41, 1_000] {
+      for height in [-1, 8, 100] {
         let chart = VolatilitySmileChart(width: width, height: height)
         #expect((40...200).contains(chart.width) && (3...40).contains(chart.height))
         for day in chain.expiryDays {
@@ -43,7 +43,7 @@ struct VolatilitySmileChartTests {
   }
 
   @Test("has nothing to draw without two strikes") func empty() throws {
-    let chain = try SyntheticChain(asOf: Self.asOf).chain()
+    let chain = try Self.chain.get()
     let day = try #require(CivilDate(deribit: "27NOV26"))
     let chart = VolatilitySmileChart()
     #expect(chart.lines(chain, expiring: .earliest).isEmpty)
