@@ -103,7 +103,7 @@ final class JournalTables {
     let most = SQLiteStatement.Value.integer(Int64(limit))
     let kind = query.kind.map { SQLiteStatement.Value.integer(Int64($0)) }
     var entries = [Entry]()
-    let collect = { (row: borrowing SQLiteStatement.Row) throws(StoreError) in entries.append(try Self.entry(row)) }
+    let collect = { (row: SQLiteStatement.Row) throws(StoreError) in entries.append(try Self.entry(row)) }
     if let group = query.group {
       let peer = peer.map(SQLiteStatement.Value.integer) ?? .null
       try groupQuery.forEach(from, to, most, .blob(group), peer, kind ?? .null, body: collect)
@@ -122,7 +122,7 @@ final class JournalTables {
     try entries(matching: EntryQuery(range: sequence..<(sequence + 1)), limit: 1).first
   }
 
-  private static func entry(_ row: borrowing SQLiteStatement.Row) throws(StoreError) -> Entry {
+  private static func entry(_ row: SQLiteStatement.Row) throws(StoreError) -> Entry {
     let sequence = try row.unsigned(0)
     guard let kind = UInt8(exactly: try row.integer(2)), !row.isNull(3), let previous = Digest(try row.blob(5)) else {
       throw .corrupt(.entry(sequence: sequence))

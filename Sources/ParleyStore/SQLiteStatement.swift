@@ -34,7 +34,7 @@ final class SQLiteStatement {
   }
 
   /// Binds `values`, hands each row to `body`, and makes the statement ready again.
-  func forEach(_ values: Value..., body: (borrowing Row) throws(StoreError) -> Void) throws(StoreError) {
+  func forEach(_ values: Value..., body: (Row) throws(StoreError) -> Void) throws(StoreError) {
     defer { reset() }
     try bind(values)
     while try step() { try body(Row(self)) }
@@ -42,7 +42,7 @@ final class SQLiteStatement {
 
   /// Binds `values`, reads the first row, if any, and makes the statement ready again.
   func first<Result>(
-    _ values: Value..., body: (borrowing Row) throws(StoreError) -> Result
+    _ values: Value..., body: (Row) throws(StoreError) -> Result
   ) throws(StoreError) -> Result? {
     defer { reset() }
     try bind(values)
@@ -88,10 +88,10 @@ final class SQLiteStatement {
     unsafe sqlite3_clear_bindings(statement)
   }
 
-  /// The row that the statement stands on.
+  /// The row that the statement stands on; good until the statement moves on.
   ///
   /// A column that does not hold the type asked for is damage: the tables are STRICT.
-  struct Row: ~Copyable {
+  struct Row {
     private let statement: SQLiteStatement
 
     init(_ statement: SQLiteStatement) { self.statement = statement }
