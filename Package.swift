@@ -107,7 +107,7 @@ let package = Package(
     tests("ParleyMarket", ["ParleyWire"]),
     tests("ParleyOptions", ["ParleyWire"], vectors: true),
     tests("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
-    tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket"]),
+    tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket"], exclude: ["python"]),
     tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"], exclude: ["python"]),
     tests("ParleyNode", ["Parley"]),
     .testTarget(

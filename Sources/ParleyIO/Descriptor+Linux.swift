@@ -167,6 +167,12 @@ enum Descriptor {
     guard Glibc.listen(fd, 64) == 0 else { throw .last("listen") }
   }
 
+  /// Whether a socket, not a file of another kind, is at `path`.
+  static func isSocket(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+  }
+
   static func removeFile(_ path: String) { _ = unsafe unlink(path) }
 
   /// The user at the other end of a Unix socket; `nil` if the system does not say.

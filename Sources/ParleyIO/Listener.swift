@@ -15,6 +15,7 @@ final class Listener: EventHandler, @unchecked Sendable {
   private let loop: EventLoop
   private let fd: CInt
   private let isOwned: Bool
+  private var isClosed = false
   private var registration: EventLoop.Registration?
   private var onAccept: ((CInt) -> Void)?
 
@@ -24,8 +25,12 @@ final class Listener: EventHandler, @unchecked Sendable {
     self.isOwned = isOwned
   }
 
-  deinit {
-    if isOwned { Descriptor.close(fd) }
+  deinit { close() }
+
+  private func close() {
+    guard isOwned, !isClosed else { return }
+    isClosed = true
+    Descriptor.close(fd)
   }
 
   var localAddress: SocketAddress? { Descriptor.address(of: fd, isPeer: false) }
@@ -40,6 +45,8 @@ final class Listener: EventHandler, @unchecked Sendable {
     loop.deregister(registration, fd)
     self.registration = nil
     onAccept = nil
+    // Now, whoever still holds this object: what is listened on must be free again.
+    close()
   }
 
   func handle(events _: UInt32) {

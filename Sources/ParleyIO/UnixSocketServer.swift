@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Accepts line connections on a Unix socket that only this user can open.
 public final class UnixSocketServer: @unchecked Sendable {
   /// Where the socket is.
@@ -57,8 +59,8 @@ public final class UnixSocketServer: @unchecked Sendable {
     do throws(IOError) {
       try Descriptor.connect(fd, toUnix: path)
     } catch {
-      // Refused: the file is there and nobody listens. Anything else is told when the socket is bound.
-      if case .connectFailed(_, errno: 111) = error { Descriptor.removeFile(path) }
+      // A socket that nobody listens on is a leftover. Anything else there is told when the socket is bound.
+      if case .connectFailed(_, errno: ECONNREFUSED) = error, Descriptor.isSocket(path) { Descriptor.removeFile(path) }
       return
     }
     throw .addressInUse(path)
