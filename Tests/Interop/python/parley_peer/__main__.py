@@ -50,7 +50,7 @@ def run_initiate(arguments: argparse.Namespace) -> int:
         counters=arguments.counter,
         counters_by=arguments.counter_by,
         accept=not arguments.no_accept,
-        drop_after_accept=arguments.drop_after_accept,
+        drop=arguments.drop,
         linger=arguments.linger,
     )
     document = Path(arguments.peer_document).read_bytes() if arguments.peer_document else b""
@@ -152,7 +152,7 @@ def parse_arguments() -> argparse.Namespace:
     taker.add_argument("--counter-by", type=int, action="append", default=[], metavar="TICKS")
     taker.add_argument("--no-accept", action="store_true")
     taker.add_argument("--headerless", action="store_true", help="message 1 as the first WebSocket message")
-    taker.add_argument("--drop-after-accept", action="store_true", help="cut TCP after the Accept, reconnect, SYNC")
+    taker.add_argument("--drop", choices=("unsent", "sent"), help="cut TCP around the Accept, dial again, SYNC")
     taker.add_argument("--linger", type=float, default=0.0, help="seconds to stay after the trade")
     taker.add_argument("--timeout", type=float, default=20.0)
     taker.add_argument("--misbehave", choices=[m.name for m in misbehave.ALL if "I" in m.roles], metavar="NAME")

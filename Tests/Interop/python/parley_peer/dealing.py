@@ -111,7 +111,8 @@ async def dealing(trader: Trader, connection: PeerConnection) -> AsyncIterator[D
 class TakerPlan:
     """What a taker does: ask, counter with each price in turn, then accept what stands.
 
-    `counters` are prices, `counters_by` differences from what was last quoted.
+    `counters` are prices, `counters_by` differences from what was last quoted. `drop` cuts the connection around the
+    Accept: "unsent" when it is signed, "sent" when it has left.
     """
 
     instrument: str
@@ -125,7 +126,7 @@ class TakerPlan:
     request_life_ns: int = 60 * SECOND
     counter_life_ns: int = 2 * SECOND
     accept_late_by: float | None = None
-    drop_after_accept: bool = False
+    drop: str | None = None
     linger: float = 0.0
 
 
@@ -162,8 +163,9 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
         raise NegotiationError("LATE", "the quote ends too soon to accept it")
     side_taken = Side.SELL if plan.side == "sell" else Side.BUY
     desk.accept(dialogue, offer, side_taken, plan.lots)
-    await dealing.flush()
-    if plan.drop_after_accept:
+    if plan.drop != "unsent":
+        await dealing.flush()
+    if plan.drop is not None:
         dealing.connection.socket.transport.abort()
         raise Dropped
     await trader.wait_for("trade", "declined", *ENDS, about=dialogue)

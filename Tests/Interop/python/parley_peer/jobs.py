@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +116,7 @@ async def _resume(job: InitiateJob, trader: Trader) -> None:
 
 
 async def respond(job: RespondJob, log: Log, listening: asyncio.Future[int] | None = None) -> None:
-    """Listens until the wanted number of connections has ended, or the lifetime has."""
+    """Listens until the wanted number of connections has ended, or the lifetime has, or SIGTERM comes."""
     maker = _Maker(job, log)
     hooks = job.misbehaviour.hooks() if job.misbehaviour is not None else None
     if job.document_in_message2:
@@ -125,6 +127,8 @@ async def respond(job: RespondJob, log: Log, listening: asyncio.Future[int] | No
         maker.signer = listener.signer
         identity = listener.signer.identity
         log("listening", port=port, endpoint=identity.endpoint, **identity_report(identity))
+        with suppress(NotImplementedError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, maker.finished.set)
         if listening is not None:
             listening.set_result(port)
         try:

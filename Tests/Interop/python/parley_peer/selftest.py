@@ -60,7 +60,7 @@ async def _run(
     job = RespondJob(
         maker,
         lambda port: _signer(suites[1], f"ws://127.0.0.1:{port}/"),
-        connections=2 if taker.drop_after_accept else 1,
+        connections=1 if taker.drop is None else 2,
         lifetime=20,
         deadline=options.pop("deadline", HANDSHAKE_DEADLINE),
         chunk=options.get("chunk", MAX_BODY),
@@ -204,7 +204,8 @@ def cases() -> dict[str, Case]:
         "counter passed": lambda: _refuses(_plan(counters=[105]), MakerPlan(100, 110, "pass")),
         "request refused": lambda: _refuses(_plan(), MakerPlan(100, 110, refuse="POLICY"), rejected=["POLICY"]),
         "no accept": lambda: _refuses(_plan(accept=False), firm),
-        "resumed": lambda: _trades(_plan(drop_after_accept=True), firm, 110),
+        "resumed, Accept sent": lambda: _trades(_plan(drop="sent"), firm, 110),
+        "resumed, Accept not sent": lambda: _trades(_plan(drop="unsent"), firm, 110),
     }
     for item in misbehave.ALL:
         for role in item.roles:
