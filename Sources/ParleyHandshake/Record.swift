@@ -77,7 +77,7 @@ struct RecordDirection: ~Copyable {
     }
     let wireByteCount = RecordLimits.epochByteCount + innerByteCount + AES256GCM.tagByteCount
     guard hasRoom(for: wireByteCount, reservesClose: reservesClose) else { throw .epochExhausted }
-    output.reserveCapacity(output.count + wireByteCount)
+    if output.isEmpty { output.reserveCapacity(wireByteCount) }
     output.appendBigEndian(KeySchedule.epoch)
     let start = output.count
     output.append(type)
