@@ -112,6 +112,17 @@ class MalformedStatement(_Bad):
         return super().submit(header, content, strand)
 
 
+class LongPayload(_Bad):
+    """First one whose payload only a Confirm may have: both sides must count it under the same id."""
+
+    def bad(self, header: Header, content: Payload, strand: Strand) -> Statement:
+        long = replace(header, kind=Kind.PASS, expiry=0)
+        statement = Statement.sign(self.signer, long.encode(), pack(bytes(9000)))
+        self.record(statement, long, strand)
+        self.session.append(statement.encoded, statement.id)
+        return super().submit(_next(header, strand), content, strand)
+
+
 class MalformedFrame(_Bad):
     def bad(self, header: Header, content: Payload, strand: Strand) -> Statement:
         statement = super().submit(header, content, strand)

@@ -89,6 +89,7 @@ ALL = [
     Misbehaviour("equivocation", "IR", _frozen("EQUIVOCATION"), desk=bad_desk.Equivocation),
     Misbehaviour("duplicate", "IR", {"traded": True, "rejected": [], "declined": []}, desk=bad_desk.Duplicate),
     Misbehaviour("malformed-statement", "IR", _rejected("MALFORMED", True), desk=bad_desk.MalformedStatement),
+    Misbehaviour("long-payload", "IR", _rejected("MALFORMED", True), desk=bad_desk.LongPayload),
     Misbehaviour("unknown-kind", "IR", _rejected("KIND", True), desk=bad_desk.UnknownKind),
     Misbehaviour("wrong-role", "IR", _rejected("ROLE", True), desk=bad_desk.WrongRole),
     Misbehaviour("bad-signature", "IR", _rejected("SIGNATURE"), desk=bad_desk.BadSignature),
