@@ -1,6 +1,6 @@
 public import ParleyWire
 
-/// Takes an offer. It binds its signer until the offer's owner has decided.
+/// Takes an offer, and binds its signer until the offer's owner has decided.
 public struct Accept: Hashable, Sendable {
   /// The longest terms, in bytes.
   public static let termsByteLimit = 6_144
@@ -55,7 +55,7 @@ public struct Pass: Hashable, Sendable {
   public var code: NegotiationCode
 }
 
-/// Says what was wrong with a statement. It is never answered, and settles no Accept.
+/// Says what was wrong with a statement; it is never answered, and settles no Accept.
 public struct Reject: Hashable, Sendable {
   /// The longest text, in bytes.
   public static let textByteLimit = 128

@@ -157,8 +157,9 @@ public struct DialogueVerifier {
     }
   }
 
-  /// Steps 1 to 3 on what was read, each over all before the next. What the other side refused for the fault that it
-  /// has is void, not a reason to doubt the rest.
+  /// Steps 1 to 3 on what was read, each over all before the next.
+  ///
+  /// What the other side refused for the fault that it has is void, not a reason to doubt the rest.
   private func check(_ all: inout [Entry]) throws(Stop) {
     let checks: [(Step, (Entry) -> Bool)] = [
       (.decoding, { $0.statement != nil && (!$0.header.extensions.contains(where: \.isCritical) || $0.isDeclinable) }),

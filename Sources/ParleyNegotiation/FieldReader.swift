@@ -27,7 +27,7 @@ struct FieldReader: ~Copyable, ~Escapable {
     } catch { throw fault(field) }
   }
 
-  /// A time, or a count: 0 ... 2^63 - 1.
+  /// A number that is not negative: a time, or a count.
   mutating func uint(_ field: UInt8) throws(Fault) -> Int64 { try int(field, in: 0...Int64.max) }
 
   mutating func time(_ field: UInt8) throws(Fault) -> UnixNanoseconds { UnixNanoseconds(try uint(field)) }

@@ -2,8 +2,9 @@ public import ParleyWire
 
 // Channels, SYNC, ACK and FREEZE: section 5 of docs/protocol/negotiation.md.
 extension PairSession {
-  /// A secure channel to the peer has opened. The channel before it is dead: nothing more is read from it.
+  /// A secure channel to the peer has opened.
   ///
+  /// The channel before it is dead: nothing more is read from it.
   /// The SYNC in the outcome tells the peer what is durable here, so it must not leave before all rows of earlier
   /// outcomes are; ``Outcome`` demands that of every frame.
   public mutating func channelOpened(now: UnixNanoseconds) -> Outcome {
@@ -22,7 +23,7 @@ extension PairSession {
     return outcome
   }
 
-  /// The channel is gone. What waits is sent again on the next one.
+  /// The channel is gone; what waits is sent again on the next one.
   public mutating func channelClosed() { channel = .closed }
 
   /// Takes in one frame.

@@ -73,6 +73,9 @@ extension PairSession {
   ///   - draft: What is asked.
   ///   - nonce: 16 random bytes.
   ///   - clientOrderID: A name for this command.
+  ///   - now: The wall clock.
+  /// - Returns: The dialogue, and what to do.
+  /// - Throws: Why not; the session is then as it was.
   public mutating func requestQuote(
     _ draft: RequestDraft, nonce: [UInt8], clientOrderID: String? = nil, now: UnixNanoseconds
   ) throws(NegotiationError) -> CommandResult {
@@ -115,7 +118,7 @@ extension PairSession {
     try offer(id, draft, .requester, clientOrderID, now)
   }
 
-  /// Accepts the peer's live firm offer. From here on this side is bound until the peer's verdict.
+  /// Accepts the peer's live firm offer: from here on this side is bound until the peer's verdict.
   ///
   /// - Parameters:
   ///   - id: The dialogue.
@@ -123,6 +126,9 @@ extension PairSession {
   ///   - side: What this side does.
   ///   - lots: How many.
   ///   - clientOrderID: A name for this command.
+  ///   - now: The wall clock.
+  /// - Returns: The Accept's id, and what to do.
+  /// - Throws: Why not; the session is then as it was.
   public mutating func accept(
     _ id: DialogueID, offer: StatementID, side: Side, lots: Int64, clientOrderID: String? = nil,
     now: UnixNanoseconds
@@ -179,7 +185,13 @@ extension PairSession {
 
   /// Refuses the peer's request, as the responder, with a reason; ends the dialogue.
   ///
-  /// - Parameter fault: Why, such as ``NegotiationCode/spec`` or ``NegotiationCode/policy``.
+  /// - Parameters:
+  ///   - id: The dialogue.
+  ///   - fault: Why, such as ``NegotiationCode/spec`` or ``NegotiationCode/policy``.
+  ///   - clientOrderID: A name for this command.
+  ///   - now: The wall clock.
+  /// - Returns: The Reject's id, and what to do.
+  /// - Throws: Why not; the session is then as it was.
   public mutating func refuse(
     _ id: DialogueID, _ fault: Fault, clientOrderID: String? = nil, now: UnixNanoseconds
   ) throws(NegotiationError) -> CommandResult {
@@ -203,7 +215,8 @@ extension PairSession {
     var offer = Offer(
       round: 0, replaces: .zero, mode: draft.mode, lookNanoseconds: 0, holdUntil: UnixNanoseconds(draft.hold),
       bid: draft.bid, ask: draft.ask, isAllOrNone: draft.isAllOrNone, witness: nil)
-    let order = try Self.order(clientOrderID, role == .responder ? "quote" : "counter", id, offer.encoded, draft.lifetime)
+    let name = role == .responder ? "quote" : "counter"
+    let order = try Self.order(clientOrderID, name, id, offer.encoded, draft.lifetime)
     if let result = try repeated(order) { return result }
     try checkReady(binding: true, now)
     let dialogue = try openDialogue(id, now)
@@ -263,7 +276,7 @@ extension PairSession {
     }
   }
 
-  /// - Parameter binding: Whether the command offers, asks or accepts, which needs the peer to be there.
+  /// A command that is `binding` offers, asks or accepts, which needs the peer to be there.
   private mutating func checkReady(binding: Bool, _ now: UnixNanoseconds) throws(NegotiationError) {
     if let code = state.frozen { throw .frozen(code) }
     guard state.peerIncarnation != nil, channel == .synced || !binding else { throw .notConnected }

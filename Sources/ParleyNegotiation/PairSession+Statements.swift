@@ -138,7 +138,7 @@ extension PairSession {
 
   /// The chain check; `nil` when it passes.
   ///
-  /// - Parameter repeatsOnly: Whether only a number that was used before matters.
+  /// With `repeatsOnly`, only a number that was used before matters.
   private func chainJudgement(
     _ envelope: Envelope, _ header: Header, repeatsOnly: Bool
   ) -> Judgement? {

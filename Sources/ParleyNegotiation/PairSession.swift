@@ -66,8 +66,9 @@ public struct PairSession: ~Copyable {
 
   // MARK: Starting
 
-  /// Folds one journal row of this pair; all of them, in order, before anything else. A row that was folded before
-  /// changes nothing.
+  /// Folds one journal row of this pair: all of them, in order, before anything else.
+  ///
+  /// A row that was folded before changes nothing.
   ///
   /// - Throws: ``NegotiationError/corruptRow(_:)``; the session is then of no use.
   public mutating func restore(_ row: [UInt8]) throws(NegotiationError) {
@@ -78,7 +79,10 @@ public struct PairSession: ~Copyable {
 
   /// Begins the pair's state where no row has been restored; else does nothing.
   ///
-  /// - Parameter incarnation: 16 random bytes.
+  /// - Parameters:
+  ///   - incarnation: 16 random bytes, not all zero.
+  ///   - now: The wall clock.
+  /// - Returns: The first row, which must be durable before the first SYNC leaves.
   public mutating func begin(incarnation: [UInt8], now: UnixNanoseconds) -> Outcome {
     precondition(incarnation.count == Self.incarnationByteCount && incarnation.contains { $0 != 0 })
     var outcome = Outcome(channel: channelCount)

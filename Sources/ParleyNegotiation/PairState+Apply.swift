@@ -5,7 +5,9 @@ import ParleyWire
 extension PairState {
   /// Applies one row.
   ///
-  /// - Parameter events: What it means to the node is appended.
+  /// - Parameters:
+  ///   - row: The row.
+  ///   - events: What it means to the node is appended.
   /// - Throws: ``NegotiationError/corruptRow(_:)`` when the row cannot follow those before it.
   mutating func apply(_ row: JournalRow, _ events: inout [SessionEvent]) throws(NegotiationError) {
     time = max(time, row.time)

@@ -109,7 +109,16 @@ public struct QuoteRequest: Hashable, Sendable {
 
   /// Creates a request for one side of a package, named, disclosed and settled between the parties.
   ///
-  /// - Parameter group: 16 bytes; `nil` for a group of its own.
+  /// - Parameters:
+  ///   - nonce: 16 random bytes.
+  ///   - group: 16 bytes; `nil` for a group of its own.
+  ///   - legs: The package.
+  ///   - hedge: What is traded beside it.
+  ///   - lotsMin: The fewest lots wanted.
+  ///   - lotsMax: The most lots wanted.
+  ///   - side: What the requester wants to do.
+  ///   - rounds: How many Counters the requester may send.
+  ///   - settleBy: By when a trade is to be settled.
   public init(
     nonce: [UInt8], group: [UInt8]? = nil, legs: [Leg], hedge: Hedge? = nil, lotsMin: Int64, lotsMax: Int64,
     side: RequestSide, rounds: Int64 = 3, settleBy: UnixNanoseconds = UnixNanoseconds(0)

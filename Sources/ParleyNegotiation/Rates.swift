@@ -1,6 +1,8 @@
 import ParleyWire
 
-/// Counts in windows of time, to tell too much from enough. Not journaled: a restart forgives.
+/// Counts in windows of time, to tell too much from enough.
+///
+/// Not journaled: a restart forgives.
 struct Rates: Equatable {
   /// How many in the window that is running.
   struct Window: Equatable {

@@ -36,7 +36,8 @@ struct CodingTests {
           acceptStatement: [UInt8](repeating: 7, count: Statement.byteLimit(of: .accept)), termsDigest: .zero,
           received: .start, decided: UnixNanoseconds(.max))),
       .decline(Decline(accept: .zero, code: .late, limit: 0xFFFF, received: .start, decided: .start)),
-      .quoteCancel(QuoteCancel(offer: Samples.spec, code: .price)), .pass(Pass(code: NegotiationCode(rawValue: 0xFFFF))),
+      .quoteCancel(QuoteCancel(offer: Samples.spec, code: .price)),
+      .pass(Pass(code: NegotiationCode(rawValue: 0xFFFF))),
       .reject(Reject(target: .zero, code: .spec, field: 255, text: String(repeating: "é", count: 64))),
       .tradeAck(TradeAck(confirm: Samples.spec)),
     ]
@@ -66,7 +67,8 @@ struct CodingTests {
   }
 
   static let header = Header(
-    kind: 4, dialogue: DialogueID([UInt8](repeating: 3, count: 16))!, from: "did:web:a", fromKey: "key-1", to: "did:web:b",
+    kind: 4, dialogue: DialogueID([UInt8](repeating: 3, count: 16))!, from: "did:web:a", fromKey: "key-1",
+    to: "did:web:b",
     seq: 7, own: Samples.spec, seen: .zero, created: .start, expiry: UnixNanoseconds(0), docHash: Samples.spec,
     extensions: [.init(id: 0, isCritical: false, value: []), .init(id: 65_535, isCritical: true, value: [1])])
 
@@ -86,13 +88,17 @@ struct CodingTests {
   @Test("header fields at their limits and one beyond")
   func headerLimits() {
     let cases: [(Bool, (inout Header) -> Void)] = [
-      (true, { $0.from = String(repeating: "x", count: 255) }), (false, { $0.from = String(repeating: "x", count: 256) }),
+      (true, { $0.from = String(repeating: "x", count: 255) }),
+      (false, { $0.from = String(repeating: "x", count: 256) }),
       (false, { $0.to = "" }), (true, { $0.fromKey = String(repeating: "k", count: 64) }),
       (false, { $0.fromKey = String(repeating: "k", count: 65) }), (false, { $0.seq = 0 }), (true, { $0.seq = .max }),
       (false, { $0.created = UnixNanoseconds(-1) }),
       (true, { $0.extensions = (0..<8).map { .init(id: $0, isCritical: false, value: []) } }),
       (false, { $0.extensions = (0..<9).map { .init(id: $0, isCritical: false, value: []) } }),
-      (false, { $0.extensions = [.init(id: 1, isCritical: false, value: []), .init(id: 1, isCritical: false, value: [])] }),
+      (
+        false,
+        { $0.extensions = [.init(id: 1, isCritical: false, value: []), .init(id: 1, isCritical: false, value: [])] }
+      ),
     ]
     for (index, (isGood, change)) in cases.enumerated() {
       var header = Self.header
@@ -101,7 +107,8 @@ struct CodingTests {
     }
   }
 
-  @Test("statements of both suites read back; cut or grown they do not", arguments: [Traders.taker, Traders.quantumTaker])
+  @Test(
+    "statements of both suites read back; cut or grown they do not", arguments: [Traders.taker, Traders.quantumTaker])
   func statements(signer: LocalSigner) throws {
     var header = Self.header
     header.from = signer.identity.did.string
@@ -200,11 +207,13 @@ struct CodingTests {
       legs: [
         Leg(instrument: "A", specHash: Samples.spec, side: .buy, ratio: 2),
         Leg(instrument: "B", specHash: Samples.spec, side: .sell, ratio: 3),
-      ], hedge: Hedge(instrument: "C", specHash: Samples.spec, side: .sell, lots: 9), lotsMin: 1, lotsMax: 5, side: .twoWay)
+      ], hedge: Hedge(instrument: "C", specHash: Samples.spec, side: .sell, lots: 9), lotsMin: 1, lotsMax: 5,
+      side: .twoWay)
     request.settleBy = .start
     var offer = Offer(
       round: 0, replaces: .zero, mode: .firm, lookNanoseconds: 0, holdUntil: UnixNanoseconds(0),
-      bid: OfferSide(prices: [100, 40], hedgePrice: 7, lotsMin: 2, lotsMax: 4), ask: nil, isAllOrNone: false, witness: nil)
+      bid: OfferSide(prices: [100, 40], hedgePrice: 7, lotsMin: 2, lotsMax: 4), ask: nil, isAllOrNone: false,
+      witness: nil)
     func make(_ side: Side, _ lots: Int64, ownerIsRequester: Bool = false) throws(Fault) -> Terms {
       try Terms(
         request: request, requester: "did:web:r", responder: "did:web:m", offer: offer, id: Samples.spec,
@@ -223,7 +232,8 @@ struct CodingTests {
     #expect(throws: Fault(.lots, field: 103)) { try make(.sell, 3) }
     #expect(try make(.sell, 4).lots == 4)
     // 10^6 times 10^15, ten times over, is beyond 64 bits and must not wrap.
-    request.legs = (0..<20).map { _ in Leg(instrument: "A", specHash: .zero, side: .buy, ratio: QuoteRequest.ratioLimit) }
+    request.legs = (0..<20).map { _ in Leg(instrument: "A", specHash: .zero, side: .buy, ratio: QuoteRequest.ratioLimit)
+    }
     offer.bid?.prices = Array(repeating: OfferSide.priceLimit, count: 20)
     #expect(throws: Fault.self) { try make(.sell, 4) }
   }

@@ -69,7 +69,8 @@ struct DialogueVerifierTests {
     mutating func ask() { say(taker, .quoteRequest(request)) }
 
     func offer(
-      _ replaces: StatementID = .zero, mode: OfferMode = .firm, ask: Int64 = 105, hold: UnixNanoseconds = UnixNanoseconds(0)
+      _ replaces: StatementID = .zero, mode: OfferMode = .firm, ask: Int64 = 105,
+      hold: UnixNanoseconds = UnixNanoseconds(0)
     ) -> Offer {
       Offer(
         round: 0, replaces: replaces, mode: mode, lookNanoseconds: 0, holdUntil: hold, bid: Samples.side(95),
@@ -423,6 +424,9 @@ struct DialogueVerifierTests {
     #expect(Self.name(DialogueVerifier.verify(bytes + [[1]], talk.taker.identity, talk.maker.identity)) == "INVALID(1)")
     var other = Talk()
     other.request.nonce[0] ^= 1
-    #expect({ other.ask(); return other.verdictName }() == "INVALID(4)")
+    #expect(
+      {
+        other.ask(); return other.verdictName
+      }() == "INVALID(4)")
   }
 }

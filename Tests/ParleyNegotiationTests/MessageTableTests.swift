@@ -67,8 +67,10 @@ struct MessageTableTests {
     /// An Accept that bears the session's signature, and is in no journal.
     func lostAccept() -> Statement {
       let view = script.peer.session.dialogue(dialogue)
-      let live = view?.peerOffer ?? LiveOffer(
-        id: .zero, offer: script.offer(), created: script.now, expiry: script.now + .seconds(2))
+      let live =
+        view?.peerOffer
+        ?? LiveOffer(
+          id: .zero, offer: script.offer(), created: script.now, expiry: script.now + .seconds(2))
       let accept: Accept
       if view?.peerOffer != nil {
         let terms = try! Terms(
@@ -158,7 +160,8 @@ struct MessageTableTests {
       after: [.none, .closed, .pending, .traded, .closed]
     ) { _ in .pass(Pass(code: .price)) },
     Row(
-      "Reject of the request", Array(repeating: .nothing, count: 5), after: [.none, .closed, .pending, .traded, .closed]
+      "Reject of the request", Array(repeating: .nothing, count: 5),
+      after: [.none, .closed, .pending, .traded, .closed]
     ) { stage in
       let request = stage.script.peer.session.dialogue(stage.dialogue)?.requestID ?? .zero
       return .reject(Reject(target: request, code: .policy, field: 0, text: "no"))
@@ -209,7 +212,8 @@ struct MessageTableTests {
     let script = stage.script
     let accept = script.statement(.accept(script.accept(stage.counter!, in: stage.dialogue)), in: stage.dialogue)
     script.sent += 1
-    let outcome = script.peer.session.receive(Frame.data(n: script.sent, statement: accept.bytes).encoded, now: script.now)
+    let outcome = script.peer.session.receive(
+      Frame.data(n: script.sent, statement: accept.bytes).encoded, now: script.now)
     #expect(outcome.rows.count == 2)
     guard case .received(_, let bytes, .none, .full) = outcome.rows[0].content else {
       Issue.record("the first row is not the receipt")
@@ -229,7 +233,12 @@ struct MessageTableTests {
   func declines() throws {
     typealias Case = (NegotiationCode, (Stage) throws -> Accept)
     let cases: [Case] = [
-      (.late, { $0.script.now = $0.counter!.expiry + .nanoseconds(1); return $0.script.accept($0.counter!, in: $0.dialogue) }),
+      (
+        .late,
+        {
+          $0.script.now = $0.counter!.expiry + .nanoseconds(1); return $0.script.accept($0.counter!, in: $0.dialogue)
+        }
+      ),
       (
         .cancelled,
         { stage in
@@ -256,11 +265,36 @@ struct MessageTableTests {
           return stage.script.accept(stage.counter!, in: stage.dialogue)
         }
       ),
-      (.lots, { var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.lots = 11; return accept }),
-      (.terms, { var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.lots = 4; return accept }),
-      (.terms, { var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.side = .sell; return accept }),
-      (.terms, { var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.terms[40] ^= 1; return accept }),
-      (.unknown, { var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.offer = $0.quote!.id; return accept }),
+      (
+        .lots,
+        {
+          var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.lots = 11; return accept
+        }
+      ),
+      (
+        .terms,
+        {
+          var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.lots = 4; return accept
+        }
+      ),
+      (
+        .terms,
+        {
+          var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.side = .sell; return accept
+        }
+      ),
+      (
+        .terms,
+        {
+          var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.terms[40] ^= 1; return accept
+        }
+      ),
+      (
+        .unknown,
+        {
+          var accept = $0.script.accept($0.counter!, in: $0.dialogue); accept.offer = $0.quote!.id; return accept
+        }
+      ),
     ]
     for (index, (code, make)) in cases.enumerated() {
       let stage = try Stage(.open, counters: true)
@@ -304,7 +338,9 @@ struct MessageTableTests {
     peer.take(try peer.session.counter(stage.dialogue, Samples.twoWay(mode: .indicative), now: stage.script.now))
     stage.script.hear()
     let live = peer.session.dialogue(stage.dialogue)!.myOffer!
-    #expect(stage.script.say(.accept(stage.script.accept(live, in: stage.dialogue)), in: stage.dialogue) == .decline(.indicative))
+    #expect(
+      stage.script.say(.accept(stage.script.accept(live, in: stage.dialogue)), in: stage.dialogue)
+        == .decline(.indicative))
   }
 
   @Test("a TradeAck of my Confirm is noted, in T only, and once known not needed again")

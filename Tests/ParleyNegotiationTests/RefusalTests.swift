@@ -98,7 +98,8 @@ struct RefusalTests {
     var (request, dialogue) = script.request()
     var header = script.statement(.quoteRequest(request), in: dialogue, expiry: script.now + .seconds(60)).header
     fault.change(&request, &header)
-    #expect(script.say(Statement(header: header, payload: .quoteRequest(request), signer: script.signer)) == fault.answer)
+    #expect(
+      script.say(Statement(header: header, payload: .quoteRequest(request), signer: script.signer)) == fault.answer)
     #expect((script.peer.session.dialogue(dialogue) != nil) == (fault.answer == .nothing))
     #expect(try script.peer.restored() == script.peer.session.state)
     // A refused request leaves nothing behind: the answer is about the pair.
@@ -167,12 +168,14 @@ struct RefusalTests {
     .init(testDescription: "none", answer: .nothing) { _, _ in },
     .init(testDescription: "round 1 before a Counter", answer: .reject(.rounds)) { offer, _ in offer.round = 1 },
     .init(testDescription: "round 9", answer: .reject(.malformed)) { offer, _ in offer.round = 9 },
-    .init(testDescription: "replaces nothing", answer: .reject(.replaces)) { offer, _ in offer.replaces = Samples.spec },
+    .init(testDescription: "replaces nothing", answer: .reject(.replaces)) { offer, _ in offer.replaces = Samples.spec
+    },
     .init(testDescription: "last look", answer: .reject(.policy)) { offer, _ in
       offer.mode = .lastLook
       offer.lookNanoseconds = 1
     },
-    .init(testDescription: "look of a firm offer", answer: .reject(.malformed)) { offer, _ in offer.lookNanoseconds = 1 },
+    .init(testDescription: "look of a firm offer", answer: .reject(.malformed)) { offer, _ in offer.lookNanoseconds = 1
+    },
     .init(testDescription: "witness", answer: .reject(.witness)) { offer, _ in
       offer.witness = .init(did: "did:web:w", slotKey: Samples.spec)
     },
@@ -181,7 +184,8 @@ struct RefusalTests {
     .init(testDescription: "price too large", answer: .reject(.malformed)) { offer, _ in
       offer.bid?.prices = [OfferSide.priceLimit + 1]
     },
-    .init(testDescription: "largest price", answer: .nothing) { offer, _ in offer.bid?.prices = [-OfferSide.priceLimit] },
+    .init(testDescription: "largest price", answer: .nothing) { offer, _ in offer.bid?.prices = [-OfferSide.priceLimit]
+    },
     .init(testDescription: "hedge price", answer: .reject(.terms)) { offer, _ in offer.bid?.hedgePrice = 1 },
     .init(testDescription: "too many lots", answer: .reject(.terms)) { offer, _ in offer.ask?.lotsMax = 11 },
     .init(testDescription: "no sides", answer: .reject(.malformed)) { offer, _ in (offer.bid, offer.ask) = (nil, nil) },
@@ -381,7 +385,8 @@ struct RefusalTests {
     let reject = Payload.reject(Reject(target: .zero, code: .none, field: 0, text: ""))
     #expect(script.say(reject, in: dialogue) { $0.seq = 9 } == .nothing)
     #expect(script.say(reject, in: dialogue) { $0.docHash = .zero } == .nothing)
-    #expect(script.say(reject, in: dialogue) { $0.extensions = [.init(id: 1, isCritical: true, value: [])] } == .nothing)
+    #expect(
+      script.say(reject, in: dialogue) { $0.extensions = [.init(id: 1, isCritical: true, value: [])] } == .nothing)
     var broken = script.statement(reject, in: dialogue).bytes
     broken[broken.count - 1] ^= 1
     #expect(script.say(Array(broken)) == .nothing)

@@ -87,10 +87,13 @@ struct SessionTests {
       (.newIncarnation, { $0.peerIncarnation[0] ^= 1 }),
       (.lostSelf, { $0.received += 1 }),
       (.lostPeer, { $0.sent -= 1 }),
-      (.lostPeer, {
-        $0.peerIncarnation = [UInt8](repeating: 0, count: 16)
-        ($0.sent, $0.received, $0.sentLink, $0.receivedLink) = (0, 0, .zero, .zero)
-      }),
+      (
+        .lostPeer,
+        {
+          $0.peerIncarnation = [UInt8](repeating: 0, count: 16)
+          ($0.sent, $0.received, $0.sentLink, $0.receivedLink) = (0, 0, .zero, .zero)
+        }
+      ),
       (.fork, { $0.receivedLink = Samples.spec }),
       (.fork, { $0.sentLink = Samples.spec }),
     ]

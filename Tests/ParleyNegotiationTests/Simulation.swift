@@ -17,6 +17,8 @@ final class Simulation {
     case acknowledgeBeforeDurable
     /// The SYNC of a new channel does.
     case syncBeforeDurable
+    /// A crash may fall between the rows of one outcome.
+    case splitTransactions
     /// A crash forgets the last durable transaction too: a disk that lies.
     case lyingDisk
   }
@@ -62,8 +64,10 @@ final class Simulation {
     self.rule = rule
     random = SplitMix64(seed: seed)
     // Together within the tolerance of 100 ms.
-    taker = Machine("taker", Traders.taker, Traders.maker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
-    maker = Machine("maker", Traders.maker, Traders.taker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
+    taker = Machine(
+      "taker", Traders.taker, Traders.maker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
+    maker = Machine(
+      "maker", Traders.maker, Traders.taker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
     for machine in [taker, maker] { begin(machine) }
   }
 
@@ -86,7 +90,7 @@ final class Simulation {
     case .sendBeforeDurable: outcome.frames = []
     case .acknowledgeBeforeDurable: outcome.frames.removeAll { $0.prefix(2) == [0x93, 2] }
     case .syncBeforeDurable: outcome.frames.removeAll { $0.prefix(2) == [0x9A, 3] }
-    case .none, .lyingDisk: break
+    case .none, .splitTransactions, .lyingDisk: break
     }
     if outcome.frames.count != frames.count {
       var early = outcome
@@ -124,6 +128,7 @@ final class Simulation {
   private func crash(_ machine: Machine) {
     crashes += 1
     cut()
+    if rule == .splitTransactions, let torn = machine.queue.first { machine.durable.append(Array(torn.rows.prefix(1))) }
     machine.queue = []
     if rule == .lyingDisk, machine.durable.count > 1 { machine.durable.removeLast() }
     machine.session = PairSession(signer: machine.signer, peer: machine.other.identity)
@@ -237,8 +242,9 @@ final class Simulation {
   private func ask(_ machine: Machine, _ now: UnixNanoseconds) {
     if let again = machine.given.randomElement(using: &random), chance(30) {
       // The client gives an order again: it must not be carried out twice.
-      guard let result = try? machine.session.requestQuote(
-        again.draft, nonce: random.bytes(16), clientOrderID: again.id, now: now)
+      guard
+        let result = try? machine.session.requestQuote(
+          again.draft, nonce: random.bytes(16), clientOrderID: again.id, now: now)
       else { return }
       if result.isRepeat, let statement = again.statement, statement != result.statement {
         complain("order \(again.id) had another result")
@@ -249,7 +255,9 @@ final class Simulation {
     let draft = Samples.request(lifetime: Int64.random(in: 2_000_000_000...8_000_000_000, using: &random))
     let nonce = random.bytes(16)
     let id = "order \(machine.orders)"
-    guard let result = try? machine.session.requestQuote(draft, nonce: nonce, clientOrderID: id, now: now) else { return }
+    guard let result = try? machine.session.requestQuote(draft, nonce: nonce, clientOrderID: id, now: now) else {
+      return
+    }
     machine.given.append((id, nonce, draft, nil))
     take(machine, result.outcome)
   }
@@ -304,7 +312,8 @@ final class Simulation {
     }
     for (id, statements) in dialogues {
       guard let view = machine.session.dialogue(id) else { continue }
-      let verdict = DialogueVerifier.verify(statements.shuffled(using: &random), taker.signer.identity, maker.signer.identity)
+      let verdict = DialogueVerifier.verify(
+        statements.shuffled(using: &random), taker.signer.identity, maker.signer.identity)
       switch verdict {
       case .traded(let trade): if view.trade?.confirm == trade.confirm { continue }
       case .notTraded, .noAccept: if view.phase == .closed { continue }

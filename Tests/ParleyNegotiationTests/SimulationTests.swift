@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Simulation")
 struct SimulationTests {
-  @Test("whatever crashes or is cut, both sides end with the same trades", arguments: 0..<20)
+  @Test("whatever crashes or is cut, both sides end with the same trades", arguments: 0..<15)
   func agreement(block: Int) {
     var trades = 0
     for seed in UInt64(block) * 100..<UInt64(block) * 100 + 100 {
@@ -19,10 +19,10 @@ struct SimulationTests {
   @Test(
     "a driver that breaks a rule is caught",
     arguments: [
-      Simulation.Rule.sendBeforeDurable, .acknowledgeBeforeDurable, .syncBeforeDurable, .lyingDisk,
+      Simulation.Rule.sendBeforeDurable, .acknowledgeBeforeDurable, .syncBeforeDurable, .splitTransactions, .lyingDisk,
     ])
   func brokenRules(rule: Simulation.Rule) {
-    let isCaught = (UInt64(0)..<150).contains { seed in
+    let isCaught = (UInt64(0)..<600).contains { seed in
       let simulation = Simulation(seed: seed, rule: rule)
       simulation.run()
       return !simulation.violations.isEmpty

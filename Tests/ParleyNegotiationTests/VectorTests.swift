@@ -65,15 +65,18 @@ struct VectorTests {
     let nonce = [UInt8](repeating: 7, count: 16)
     var dialogue = DialogueID.pair
     try recorder.record("request") { pair in
-      dialogue = pair.taker.take(
-        try pair.taker.session.requestQuote(Samples.request(), nonce: nonce, now: pair.now)).dialogue
+      dialogue =
+        pair.taker.take(
+          try pair.taker.session.requestQuote(Samples.request(), nonce: nonce, now: pair.now)
+        ).dialogue
     }
     try recorder.record("quote") { pair in
       pair.maker.take(try pair.maker.session.quote(dialogue, Samples.twoWay(), now: pair.now))
     }
     try recorder.record("counter") { pair in
       pair.taker.take(
-        try pair.taker.session.counter(dialogue, OfferDraft(bid: Samples.side(-3), lifetime: 1_000_000_000), now: pair.now))
+        try pair.taker.session.counter(
+          dialogue, OfferDraft(bid: Samples.side(-3), lifetime: 1_000_000_000), now: pair.now))
     }
     try recorder.record("amended quote") { pair in
       pair.maker.take(
@@ -99,7 +102,8 @@ struct VectorTests {
         "doc_hash": .string(peer.signer.identity.documentHash.hex),
         "incarnation": .string(peer.session.state.incarnation!.hex),
         "link_0": .string(
-          "\(PairState.firstLink(from: peer.session.state.local, to: peer.session.state.peer, peer.session.state.incarnation!, peer.session.state.peerIncarnation!))"),
+          "\(PairState.firstLink(from: peer.session.state.local, to: peer.session.state.peer, peer.session.state.incarnation!, peer.session.state.peerIncarnation!))"
+        ),
         "sent": .integer(peer.session.state.sent), "sent_link": .string("\(peer.session.state.sentLink)"),
       ])
     }
