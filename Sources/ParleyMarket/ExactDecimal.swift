@@ -117,6 +117,14 @@ extension ExactDecimal: Comparable {
   }
 }
 
+extension ExactDecimal {
+  /// The number with at least so many digits after the point, as prices of one tick stand below each other.
+  public func text(decimals: UInt8) -> String {
+    guard decimals > scale else { return description }
+    return description + (scale == 0 ? "." : "") + String(repeating: "0", count: Int(decimals - scale))
+  }
+}
+
 extension ExactDecimal: CustomStringConvertible {
   /// The number as digits, without an exponent and without needless zeros.
   public var description: String {

@@ -183,6 +183,7 @@ extension Node {
     guard peer.did != identity.did else { throw .connect(peer.did.string, "that is this node itself") }
     guard peer.serviceEndpoint != nil else { throw .noEndpoint(peer.did.string) }
     try checkPin(peer, known)
+    if sessions[peer.did]?.isSynced == true { return (peer, .zero) }
     let duration = try await dial(peer)
     outbound[peer.did] = 0
     await synced(peer.did)
@@ -210,7 +211,7 @@ extension Node {
         offered: [Prologue.subprotocol], selected: connection.subprotocol ?? "",
         channelBinding: connection.info.channelBinding)
       channels[number] = PeerChannel(
-        number: number, connection: connection, initiator: initiator, prologue: prologue)
+        number: number, to: peer.did, connection: connection, initiator: initiator, prologue: prologue)
     } catch {
       connection.abort()
       throw .connect(did, "\(error)")
@@ -224,9 +225,11 @@ extension Node {
     return start.duration(to: .now)
   }
 
-  /// Calls a peer again after its channel has ended.
-  func redial(_ did: DID, after delay: Duration) {
-    loop.schedule(after: delay) { [weak self] in
+  /// Calls a peer again after a while: the longer, the more calls in a row have brought nothing.
+  func redial(_ did: DID, failures: Int) {
+    outbound[did] = failures
+    let wait = min(Redial.first * (1 << min(failures, 7)), Redial.last)
+    loop.schedule(after: wait) { [weak self] in
       self?.assumeIsolated { node in _ = Task { await node.redialNow(did) } }
     }
   }
@@ -235,12 +238,9 @@ extension Node {
     guard !isStopping, let failures = outbound[did], let session = sessions[did], !session.isConnected else { return }
     do {
       _ = try await dial(session.peer)
-      outbound[did] = 0
     } catch {
-      outbound[did] = failures + 1
-      let wait = min(Redial.first * (1 << min(failures, 7)), Redial.last)
-      log.info("redial", ["peer": did.string, "why": error.description, "again_in_ms": "\(wait / .milliseconds(1))"])
-      redial(did, after: wait)
+      log.info("redial", ["peer": did.string, "why": error.description, "failures": "\(failures + 1)"])
+      redial(did, failures: failures + 1)
     }
   }
 }
@@ -274,7 +274,7 @@ extension Node {
       case .closedByPeer: channel.close()
       }
     } catch {
-      let peer = channel.peer?.did.string ?? "-"
+      let peer = channel.peerText
       log.warning("channel-refused", ["channel": "\(number)", "peer": peer, "why": "\(error)"])
       openings.removeValue(forKey: number)?.resume(returning: .failure(.connect(peer, "\(error)")))
       if channel.failsAtDeadline { channel.erase() } else { channel.refuse() }
@@ -303,13 +303,14 @@ extension Node {
     channel.deadline?.cancel()
     let why = channel.endedInOrder ? "\(closure)" : "truncated: \(closure)"
     openings.removeValue(forKey: number)?.resume(
-      returning: .failure(.connect(channel.peer?.did.string ?? "the peer", "it ended the handshake (\(why))")))
+      returning: .failure(.connect(channel.peerText, "it ended the handshake (\(why))")))
     guard let peer = channel.peer else { return }
     log.info("channel-end", ["channel": "\(number)", "peer": peer.did.string, "how": why])
-    sessions[peer.did]?.channelEnded(channel)
-    if outbound[peer.did] != nil, !isStopping, sessions[peer.did]?.isConnected == false {
-      redial(peer.did, after: Redial.first)
-    }
+    guard let session = sessions[peer.did] else { return }
+    session.channelEnded(channel)
+    guard let failures = outbound[peer.did], !isStopping, !session.isConnected else { return }
+    // A channel that carried nothing is no better than none.
+    redial(peer.did, failures: session.hasProgressed ? 0 : failures + 1)
   }
 }
 

@@ -110,7 +110,7 @@ public actor Node {
         "did": identity.did.string, "listen": listenURL ?? "-", "entries": "\(store.head.size)",
         "peers": "\(sessions.count)",
       ])
-    for did in outbound.keys { redial(did, after: .zero) }
+    for did in outbound.keys { redial(did, failures: 0) }
   }
 
   /// What the node is and how it stands.

@@ -67,12 +67,11 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case .alreadyInitialized: "choose another --home; keys are never overwritten"
     case .notInitialized: "run 'parley init' first, or give --home"
     case .keystore: "check the passphrase; a changed file cannot be told from a wrong passphrase"
-    case .journal: "if another node runs in this home, stop it first"
     case .noEndpoint: "ask its owner for a DID made with 'parley init --endpoint'"
     case .peerUnclear(let peers):
       peers.isEmpty ? "run 'parley connect DID'" : "give --with DID; connected: " + peers.joined(separator: ", ")
     case .timeout: "it may still come: see 'parley quotes' and 'parley trades'"
-    case .file, .passphrase, .listen, .resolution, .connect, .terms, .unknown, .notNow, .stopping: nil
+    case .file, .passphrase, .journal, .listen, .resolution, .connect, .terms, .unknown, .notNow, .stopping: nil
     }
   }
 }

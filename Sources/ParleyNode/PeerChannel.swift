@@ -48,6 +48,8 @@ final class PeerChannel {
 
   let number: Int
   let isInitiator: Bool
+  /// Who was called; `nil` on the answering side.
+  let dialled: DID?
   private let connection: WebSocketConnection
   private let prologue: Prologue
   private var state: State
@@ -62,8 +64,11 @@ final class PeerChannel {
   var deadline: ScheduledWork?
 
   /// The dialling side, after the upgrade that carried message 1.
-  init(number: Int, connection: WebSocketConnection, initiator: consuming Initiator, prologue: Prologue) {
+  init(
+    number: Int, to dialled: DID, connection: WebSocketConnection, initiator: consuming Initiator, prologue: Prologue
+  ) {
     self.number = number
+    self.dialled = dialled
     self.connection = connection
     self.prologue = prologue
     isInitiator = true
@@ -79,12 +84,16 @@ final class PeerChannel {
     hasMessage1: Bool
   ) {
     self.number = number
+    dialled = nil
     self.connection = connection
     self.prologue = prologue
     isInitiator = false
     failsAtDeadline = hasMessage1
     state = hasMessage1 ? .awaitingMessage3(responder) : .awaitingMessage1(responder)
   }
+
+  /// The peer's DID as far as it is known, for the log: proved, or dialled.
+  var peerText: String { (peer?.did ?? dialled)?.string ?? "-" }
 
   /// Whether records flow.
   var isOpen: Bool {
@@ -127,7 +136,8 @@ final class PeerChannel {
     case .open(var channel):
       let record = try channel.open(bytes)
       guard record.type == .application else {
-        endedInOrder = stream.isAtBoundary
+        try stream.finish()
+        endedInOrder = true
         state = .open(channel)
         return .closedByPeer
       }

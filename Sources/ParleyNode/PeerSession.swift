@@ -52,6 +52,7 @@ final class PeerSession {
   /// Frames that came before this side's SYNC could leave.
   private var early: [[UInt8]] = []
   private static let earlyFrameLimit = 3
+  private var countersAtOpening: (sent: Int64, acknowledged: Int64, received: Int64) = (0, 0, 0)
   /// The engine's number of the channel in use; 0 without one.
   private var channelNumber = 0
   private var timer: ScheduledWork?
@@ -96,6 +97,12 @@ final class PeerSession {
   /// Whether nothing waits to be durable.
   var isQuiet: Bool { queue.isEmpty }
 
+  /// Whether the last channel has carried a statement or an acknowledgement.
+  var hasProgressed: Bool {
+    engine.counters.received > countersAtOpening.received
+      || engine.counters.acknowledged > countersAtOpening.acknowledged
+  }
+
   /// Why nothing more is signed; `nil` while all is well.
   var frozen: NegotiationCode? { engine.frozen }
 
@@ -114,6 +121,7 @@ final class PeerSession {
     detach()
     self.channel = channel
     opensWhenDrained = true
+    countersAtOpening = engine.counters
     beginIfNeeded()
     openIfDrained()
   }

@@ -25,7 +25,7 @@ extension Instrument {
 
   /// A price in ticks as a decimal; the bare number of ticks where that does not fit.
   fileprivate func text(ticks: Int64) -> String {
-    (try? price(Ticks(ticks)).description) ?? "\(ticks) ticks"
+    (try? price(Ticks(ticks)).text(decimals: tick.scale)) ?? "\(ticks) ticks"
   }
 
   /// An amount in lots as a decimal; the bare number of lots where that does not fit.

@@ -1,0 +1,221 @@
+import Foundation
+import Parley
+import TestSupport
+import Testing
+
+/// The second implementation, in Python and written from the protocol pages, deals with this one.
+@Suite("Interop with the Python peer", .serialized)
+struct InteropTests {
+  static let instrument = "BTC-27NOV26-100000-C"
+
+  /// A maker of ours that anybody may call, and the words with which the Python peer calls it.
+  static func maker(in folder: URL, postQuantum: Bool = false) async throws -> RunningNode {
+    let chain = folder.appending(path: "chain.json")
+    // As of a fixed time: the instruments of the tests must be in it.
+    let asOf = UnixNanoseconds(1_795_000_000_000_000_000)
+    try Data(SyntheticChain.bitcoin(asOf: asOf).serialized()).write(to: chain)
+    return try await RunningNode(
+      "maker", in: folder, postQuantum: postQuantum,
+      ["maker", "--chain", chain.path(), "--as-of", "chain", "--listen", "127.0.0.1:0", "--allow-anyone"])
+  }
+
+  static func initiate(_ maker: RunningNode, _ more: [String] = []) throws -> [String] {
+    guard let url = maker.listen else { throw Failure("the maker does not listen") }
+    return ["initiate", "--url", url, "--peer", maker.longForm, "--rfq", instrument, "--lots", "10", "--side", "buy"]
+      + more
+  }
+
+  static func withFolder(_ body: (URL) async throws -> Void) async throws {
+    let folder = try Programs.temporaryFolder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try await body(folder)
+  }
+
+  /// What the Python side checked by itself of a trade.
+  static func expectTrade(_ outcome: JSONValue, _ name: String) {
+    let trade = outcome["trade"]
+    for check in ["digest_matches", "terms_match", "accept_signature_valid", "confirm_signature_valid"] {
+      #expect(trade?[check]?.boolValue == true, "\(name): \(check): \(outcome.serialized())")
+    }
+  }
+
+  @Test(
+    "Python takes from our maker",
+    arguments: [
+      [], ["--post-quantum"], ["--headerless"], ["--did-key"], ["--counter-by", "-1"], ["--drop-after-accept"],
+      ["--chunk", "16000"],
+    ])
+  func pythonInitiates(more: [String]) async throws {
+    try await Self.withFolder { folder in
+      let maker = try await Self.maker(in: folder, postQuantum: more.contains("--post-quantum"))
+      let peer = try PythonPeer(Self.initiate(maker, more), in: folder, name: "python")
+      let outcome = try await peer.outcome()
+      #expect(outcome["traded"]?.boolValue == true, "\(peer.child.text)\n\(maker.log)")
+      Self.expectTrade(outcome, "\(more)")
+      let trades = try await maker.call("trades")
+      let digest = outcome["trade"]?["terms_digest"]?.stringValue
+      #expect(trades[0]?["terms_digest"]?.stringValue == digest)
+      await maker.stop()
+    }
+  }
+
+  @Test("our taker takes from Python's maker", arguments: [[], ["--post-quantum"], ["--chunk", "16000"]])
+  func pythonResponds(more: [String]) async throws {
+    try await Self.withFolder { folder in
+      let python = try PythonPeer(
+        ["respond", "--port", "0", "--quote-bid", "100", "--quote-ask", "110", "--on-counter", "meet"] + more,
+        in: folder, name: "python")
+      let did = try await python.child.line { $0["event"]?.stringValue == "listening" }["did"]?.stringValue ?? ""
+      let taker = try await RunningNode(
+        "taker", in: folder, endpoint: nil, postQuantum: more.contains("--post-quantum"), ["up"])
+      _ = try await taker.call("connect", ["did": .string(did)])
+      let asked = try await taker.call(
+        "rfq", ["instrument": .string(Self.instrument), "amount": "1", "side": "buy"])
+      #expect(asked["theirs"]?["ask"]?.stringValue == "0.0110")
+      let dialogue = try #require(asked["dialogue"])
+      let met = try await taker.call("counter", ["dialogue": dialogue, "price": "0.0105"])
+      #expect(met["theirs"]?["ask"]?.stringValue == "0.0105", "\(met.serialized())\n\(python.child.text)")
+      let accepted = try await taker.call("accept", ["dialogue": dialogue])
+      #expect(accepted["phase"]?.stringValue == "traded", "\(accepted.serialized())")
+      await taker.stop()
+      let outcome = try await python.outcome()
+      Self.expectTrade(outcome, "\(more)")
+      #expect(outcome["trade"]?["terms_digest"] == accepted["trade"]?["terms_digest"])
+      await python.child.stop()
+    }
+  }
+
+  @Test("Python agrees with itself, and with the recorded handshakes where they are")
+  func pythonSelfTest() async throws {
+    try await Self.withFolder { folder in
+      let peer = try PythonPeer(["selftest"], in: folder, name: "selftest")
+      #expect(await peer.child.end() == 0, "\(peer.child.text)\n\(peer.child.log)")
+    }
+  }
+}
+
+/// Every rule that the Python peer can break, broken against us: it ends as the protocol pages say, our node names the
+/// fault in its log, and goes on serving others.
+@Suite("A peer that misbehaves", .serialized)
+struct MisbehaviourTests {
+  /// One rule broken, and what a correct peer does about it.
+  struct Case: Sendable {
+    let name: String
+    let roles: String
+    let needsPostQuantum: Bool
+    let expected: JSONObject
+
+    static func all(in folder: URL) async throws -> [Case] {
+      let list = try PythonPeer(["misbehaviours"], in: folder, name: "list")
+      guard await list.child.end() == 0 else { throw Failure(list.child.log) }
+      return list.child.lines.compactMap { line in
+        guard let name = line["name"]?.stringValue, let roles = line["roles"]?.stringValue,
+          let expected = line["expected"]?.objectValue
+        else { return nil }
+        return Case(
+          name: name, roles: roles, needsPostQuantum: line["post_quantum"]?.boolValue ?? false, expected: expected)
+      }
+    }
+
+    func check(_ outcome: JSONValue, _ story: @autoclosure () -> String) {
+      for member in expected.members {
+        #expect(outcome[member.key] == member.value, "\(name) (\(roles)): \(member.key)\n\(story())")
+      }
+    }
+  }
+
+  /// What our log must name, for the rules that anybody would try first.
+  static let faultsOfInitiators = [
+    "garbage-m1": "unsupportedVersion", "wrong-mac1": "wrongAuthenticator", "garbage-m3": "decryptionFailed",
+    "wrong-signing-key": "invalidSignature", "wrong-did": "documentMismatch", "truncated-record": "wrongRecordLength",
+    "oversized-frame": "messageTooBig", "replayed-record": "recordDecryptionFailed", "expired-accept": "why=LATE",
+    "changed-price": "why=TERMS", "fork": "code=FORK",
+  ]
+  static let faultsOfResponders = [
+    "garbage-m2": "decryptionFailed", "garbage-accept": "recordDecryptionFailed",
+    "wrong-signing-key": "invalidSignature", "wrong-did": "wrongDID", "truncated-record": "wrongRecordLength",
+    "oversized-frame": "messageTooBig", "replayed-record": "recordDecryptionFailed", "forged-confirm": "code=FORGED",
+  ]
+
+  @Test("as the initiator")
+  func initiators() async throws {
+    try await InteropTests.withFolder { folder in
+      let maker = try await InteropTests.maker(in: folder)
+      let cases = try await Case.all(in: folder).filter { $0.roles.contains("I") }
+      #expect(cases.count >= 40)
+      try await concurrently(cases, width: 6) { broken in
+        let more =
+          ["--misbehave", broken.name, "--timeout", "14"] + (broken.needsPostQuantum ? ["--post-quantum"] : [])
+        let peer = try PythonPeer(InteropTests.initiate(maker, more), in: folder, name: "I-\(broken.name)")
+        broken.check(try await peer.outcome(), peer.child.text)
+      }
+      try await expectService(maker, folder)
+      for (name, fault) in Self.faultsOfInitiators {
+        #expect(maker.log.contains(fault), "\(name) should be logged as \(fault):\n\(maker.log)")
+      }
+      await maker.stop()
+    }
+  }
+
+  @Test("as the responder")
+  func responders() async throws {
+    try await InteropTests.withFolder { folder in
+      let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up", "--log-level", "debug"])
+      let cases = try await Case.all(in: folder).filter { $0.roles.contains("R") }
+      #expect(cases.count >= 35)
+      try await concurrently(cases, width: 6) { broken in
+        let more = ["--misbehave", broken.name] + (broken.needsPostQuantum ? ["--post-quantum"] : [])
+        let python = try PythonPeer(
+          ["respond", "--port", "0", "--quote-bid", "100", "--quote-ask", "110", "--connections", "1"] + more,
+          in: folder, name: "R-\(broken.name)")
+        let listening = try await python.child.line { $0["event"]?.stringValue == "listening" }
+        await deal(taker, listening["did"]?.stringValue ?? "", with: listening["short"]?.stringValue ?? "")
+        broken.check(try await python.outcome(), python.child.text)
+        await python.child.stop()
+      }
+      for (name, fault) in Self.faultsOfResponders {
+        #expect(taker.log.contains(fault), "\(name) should be logged as \(fault):\n\(taker.log)")
+      }
+      // It still deals with who behaves.
+      let maker = try await InteropTests.maker(in: folder)
+      await maker.stop()
+      await taker.stop()
+    }
+  }
+
+  /// Does what an honest taker would, as far as the other side lets it.
+  private func deal(_ taker: RunningNode, _ did: String, with short: String) async {
+    do throws(ControlError) {
+      _ = try await taker.call("connect", ["did": .string(did)])
+      let asked = try await taker.call(
+        "rfq",
+        [
+          "instrument": .string(InteropTests.instrument), "amount": "1", "side": "buy", "with": .string(short),
+          "wait_ms": 1_500,
+        ])
+      guard let dialogue = asked["dialogue"], asked["theirs"] != .null else { return }
+      _ = try await taker.call("accept", ["dialogue": dialogue, "wait_ms": 1_000])
+    } catch {
+      // A typed error of ours: which one, the log says.
+    }
+  }
+
+  /// The node deals with a peer that behaves.
+  private func expectService(_ maker: RunningNode, _ folder: URL) async throws {
+    let peer = try PythonPeer(InteropTests.initiate(maker), in: folder, name: "behaved")
+    let outcome = try await peer.outcome()
+    #expect(outcome["traded"]?.boolValue == true, "\(peer.child.text)\n\(maker.log)")
+  }
+
+  private func concurrently<T: Sendable>(
+    _ values: [T], width: Int, _ body: @escaping @Sendable (T) async throws -> Void
+  ) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for (index, value) in values.enumerated() {
+        if index >= width { try await group.next() }
+        group.addTask { try await body(value) }
+      }
+      try await group.waitForAll()
+    }
+  }
+}
