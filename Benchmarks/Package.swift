@@ -6,6 +6,7 @@ import PackageDescription
 let names = [
   "BenchBlack76",
   "BenchJournal",
+  "BenchStore",
 ]
 
 let settings: [SwiftSetting] = [

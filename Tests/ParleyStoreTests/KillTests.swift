@@ -23,10 +23,15 @@ struct KillTests {
 
   /// Appends until it is killed; writes a line for each submission once it is acknowledged: its number, and the
   /// sequence of its first entry.
+  ///
+  /// In one run of four the clock runs from the start, so that opening is interrupted too; else from the first
+  /// acknowledgement, so that a slow machine has something to lose.
   static func appendForEver(journal: String, acknowledgements: String, run: Int, killAfter microseconds: UInt32)
     -> Never
   {
+    let start = DispatchSemaphore(value: run % 4 == 0 ? 1 : 0)
     Thread {
+      start.wait()
       usleep(microseconds)
       kill(getpid(), SIGKILL)
     }.start()
@@ -35,6 +40,7 @@ struct KillTests {
     do { store = try JournalStore(path: journal) } catch {
       let text = Array("error \(error)\n".utf8)
       _ = write(descriptor, text, text.count)
+      start.signal()
       while true { sleep(1) }
     }
     let writer = JournalWriter(store: store)
@@ -48,6 +54,7 @@ struct KillTests {
           case .failure(let error): Array("error \(error)\n".utf8)
           }
         _ = write(descriptor, text, text.count)
+        if this == 0 { start.signal() }
       }
       if admission == .accepted { number += 1 }
       // Small groups, so that there are many commits to be killed in.
@@ -76,8 +83,8 @@ struct KillTests {
       size = head.size
     }
     // Otherwise nothing was tested.
-    #expect(acknowledged > Self.kills, "seed \(seed)")
-    #expect(size > UInt64(Self.kills), "seed \(seed)")
+    #expect(acknowledged >= Self.kills * 3 / 4, "seed \(seed)")
+    #expect(size >= UInt64(Self.kills * 3 / 4), "seed \(seed)")
   }
 
   static func appendUntilKilled(

@@ -6,6 +6,13 @@ public struct Measurement: Sendable {
   public let nanoseconds: Double
   /// The fastest and the slowest round, in nanoseconds a call.
   public let range: ClosedRange<Double>
+
+  /// The time of one of the `count` things that one call did.
+  public func each(of count: Int, _ name: String) -> Measurement {
+    let count = Double(count)
+    return Measurement(
+      name: name, nanoseconds: nanoseconds / count, range: range.lowerBound / count...range.upperBound / count)
+  }
 }
 
 /// Calls `body` over and over and says how long one call takes.
