@@ -29,10 +29,11 @@ private struct JSONWriter {
     switch value {
     case .null: append("null")
     case .bool(let value): append(value ? "true" : "false")
-    case .integer(let value): append(isCanonical ? ECMAScriptNumber.text(Double(value)) : String(value))
+    case .integer(let value) where isCanonical: ECMAScriptNumber.append(Double(value), to: &bytes)
+    case .integer(let value): append(String(value))
     case .number(let value):
       precondition(value.isFinite || !isCanonical, "JCS has no form for a number that is not finite")
-      append(value.isFinite ? ECMAScriptNumber.text(value) : "null")
+      if value.isFinite { ECMAScriptNumber.append(value, to: &bytes) } else { append("null") }
     case .string(let value): appendQuoted(value)
     case .array(let elements):
       appendList("[", elements, "]") { writer, element in writer.append(element) }
@@ -46,7 +47,8 @@ private struct JSONWriter {
   }
 
   private static func sorted(_ members: [JSONObject.Member]) -> [JSONObject.Member] {
-    members.sorted { $0.key.utf16.lexicographicallyPrecedes($1.key.utf16) }
+    let keyed = members.map { (units: Array($0.key.utf16), member: $0) }
+    return keyed.sorted { $0.units.lexicographicallyPrecedes($1.units) }.map(\.member)
   }
 
   private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
@@ -74,6 +76,11 @@ private struct JSONWriter {
 
   private mutating func appendQuoted(_ text: String) {
     bytes.append(UInt8(ascii: "\""))
+    defer { bytes.append(UInt8(ascii: "\"")) }
+    if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+      append(text)
+      return
+    }
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "\""): append("\\\"")
@@ -87,44 +94,66 @@ private struct JSONWriter {
       default: bytes.append(byte)
       }
     }
-    bytes.append(UInt8(ascii: "\""))
   }
 }
 
 /// Numbers as ECMAScript writes them (ECMA-262, Number::toString), which RFC 8785 takes over.
 enum ECMAScriptNumber {
-  /// The text of a finite number: the fewest digits that read back as it, and of these the nearest.
-  static func text(_ value: Double) -> String {
-    if value == 0 { return "0" }
-    let (digits, point) = decimal(value.magnitude)
-    let sign = value < 0 ? "-" : ""
-    let count = digits.utf8.count
-    if count <= point, point <= 21 {
-      return sign + digits + String(repeating: "0", count: point - count)
+  private static let zero = UInt8(ascii: "0")
+
+  /// Appends a finite number: the fewest digits that read back as it, and of these the nearest.
+  static func append(_ value: Double, to text: inout [UInt8]) {
+    if value == 0 {
+      text.append(zero)
+      return
     }
-    if (1...21).contains(point) { return sign + digits.prefix(point) + "." + digits.dropFirst(point) }
-    if (-5...0).contains(point) { return sign + "0." + String(repeating: "0", count: -point) + digits }
-    let exponent = point - 1
-    let fraction = count > 1 ? "." + digits.dropFirst() : ""
-    return sign + digits.prefix(1) + fraction + (exponent < 0 ? "e-" : "e+") + String(exponent.magnitude)
+    let (digits, point) = decimal(value.magnitude)
+    if value < 0 { text.append(UInt8(ascii: "-")) }
+    let count = digits.count
+    if count <= point, point <= 21 {
+      text.append(contentsOf: digits)
+      text.append(contentsOf: repeatElement(zero, count: point - count))
+    } else if (1...21).contains(point) {
+      text.append(contentsOf: digits[..<point])
+      text.append(UInt8(ascii: "."))
+      text.append(contentsOf: digits[point...])
+    } else if (-5...0).contains(point) {
+      text.append(contentsOf: "0.".utf8)
+      text.append(contentsOf: repeatElement(zero, count: -point))
+      text.append(contentsOf: digits)
+    } else {
+      text.append(digits[0])
+      if count > 1 {
+        text.append(UInt8(ascii: "."))
+        text.append(contentsOf: digits[1...])
+      }
+      text.append(contentsOf: (point < 1 ? "e-" : "e+").utf8)
+      text.append(contentsOf: String((point - 1).magnitude).utf8)
+    }
   }
 
   /// The shortest digits without zeros at either end, and where the decimal point stands among them: the value is
   /// 0.digits times ten to that power.
-  private static func decimal(_ magnitude: Double) -> (digits: String, point: Int) {
+  private static func decimal(_ magnitude: Double) -> (digits: [UInt8], point: Int) {
     // Swift's own description has the same digits and differs only in where it puts the point.
-    let parts = magnitude.description.split(separator: "e")
+    var digits: [UInt8] = []
+    digits.reserveCapacity(24)
+    var leadingZeros = 0
+    var integerDigitCount: Int?
     var exponent = 0
-    if parts.count > 1 { exponent = Int(parts[1]) ?? 0 }
-    let mantissa = parts[0].split(separator: ".", omittingEmptySubsequences: false)
-    var digits = Array(mantissa[0].utf8)
-    var point = digits.count + exponent
-    if mantissa.count > 1 { digits += Array(mantissa[1].utf8) }
-    let zero = UInt8(ascii: "0")
-    let leading = digits.prefix { $0 == zero }.count
-    digits.removeFirst(leading)
-    point -= leading
+    var exponentSign: Int?
+    for byte in magnitude.description.utf8 {
+      switch byte {
+      case UInt8(ascii: "."): integerDigitCount = digits.count + leadingZeros
+      case UInt8(ascii: "e"), UInt8(ascii: "+"): exponentSign = 1
+      case UInt8(ascii: "-"): exponentSign = -1
+      case _ where exponentSign != nil: exponent = exponent * 10 + Int(byte - zero)
+      case zero where digits.isEmpty: leadingZeros += 1
+      default: digits.append(byte)
+      }
+    }
+    let point = (integerDigitCount ?? digits.count + leadingZeros) - leadingZeros + exponent * (exponentSign ?? 1)
     while digits.last == zero { digits.removeLast() }
-    return (String(decoding: digits, as: UTF8.self), point)
+    return (digits, point)
   }
 }

@@ -37,6 +37,22 @@ struct DIDDocumentTests {
     }
   }
 
+  @Test("ids and controllers compare by bytes: Swift's == takes U+212A, the Kelvin sign, for K")
+  func bytes() throws {
+    let did = try DID(parsing: "did:web:maker.example:K")
+    let lookalike = "did:web:maker.example:\u{212A}"
+    #expect(lookalike == did.string)
+    var document: JSONObject = ["id": .string(lookalike)]
+    #expect(throws: IdentityError.wrongDocumentID(found: lookalike)) {
+      try DIDDocument(parsing: Documents.bytes(document), for: did)
+    }
+    var method = Documents.method("#key-1", Documents.firstKey)
+    method["controller"] = .string(lookalike)
+    document = ["id": .string(did.string), "authentication": [.object(method)]]
+    let parsed = try DIDDocument(parsing: Documents.bytes(document), for: did)
+    #expect(throws: IdentityError.wrongController(lookalike)) { try PeerIdentity(document: parsed) }
+  }
+
   @Test("the text's own limits")
   func text() throws {
     let did = try DID(parsing: Documents.did)

@@ -107,6 +107,12 @@ struct KeystoreTests {
         try keystore.open(passphrase: TestKeystores.passphrase)
       }
     }
+    // Another endpoint for the same keys, consistent in itself: only the tag tells.
+    var file = try #require(JSONValue.parse(TestKeystores.suite1.get().encoded).objectValue)
+    file["did"] = .string(other.did.string)
+    file["document"] = .string(document)
+    let redirected = try Keystore(parsing: TestDocuments.bytes(file))
+    #expect(throws: IdentityError.cannotOpenKeystore) { try redirected.open(passphrase: TestKeystores.passphrase) }
     // The order and the spaces of the file are nobody's business.
     let same = try Keystore(parsing: changed(["cipher", "name"], "aes-256-gcm"))
     #expect(try same.open(passphrase: TestKeystores.passphrase).identity.did == same.did)
