@@ -8,6 +8,8 @@ let names = [
   "FuzzDID",
   "FuzzDIDDocument",
   "FuzzEntry",
+  "FuzzFrames",
+  "FuzzHTTPHead",
   "FuzzHandshake",
   "FuzzIdentityPayload",
   "FuzzInstrument",
@@ -16,9 +18,13 @@ let names = [
   "FuzzMessagePack",
   "FuzzMessageStream",
   "FuzzMultiformats",
+  "FuzzNegotiationFrame",
   "FuzzNote",
+  "FuzzPairSession",
   "FuzzReceipt",
   "FuzzRecord",
+  "FuzzStatement",
+  "FuzzWebSocketMachine",
 ]
 
 // See the Package.swift of the repository's root.
