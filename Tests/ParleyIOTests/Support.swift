@@ -133,10 +133,10 @@ var testLimits: WebSocketLimits {
   return limits
 }
 
-/// Runs `body`, which blocks, on a thread of its own: the threads that tests run on are few.
+/// Runs `body`, which blocks, on a thread of its own: tests share a few threads, those of Dispatch among them.
 func offPool<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
   await withCheckedContinuation { continuation in
-    DispatchQueue.global().async { continuation.resume(returning: body()) }
+    _ = try! ParleyIO.Thread.start(isDetached: true) { continuation.resume(returning: body()) }
   }
 }
 
