@@ -3,10 +3,19 @@ internal import ParleyIO
 internal import ParleyIdentity
 internal import ParleyMarket
 internal import ParleyNegotiation
-internal import ParleyWire
+public import ParleyWire
 
 extension Node {
-  /// Carries out one request of the control socket.
+  /// Carries out a request as the control socket would: the methods of docs/control.md, without the socket.
+  ///
+  /// - Throws: ``ControlError`` with what to do about it.
+  public func call(
+    _ method: String, _ parameters: JSONObject = JSONObject()
+  ) async throws(ControlError) -> JSONValue {
+    try await answer(ControlRequest(method, parameters))
+  }
+
+  /// Carries out one request.
   ///
   /// - Throws: ``ControlError`` with what to do about it.
   func answer(_ request: ControlRequest) async throws(ControlError) -> JSONValue {

@@ -49,9 +49,9 @@ public actor Node {
   var control: ControlServer?
   var changeWaiters: [DialogueID: [Int: CheckedContinuation<Void, Never>]] = [:]
   var nextWaiter = 0
-  private var signals: SignalWatcher?
   private var stopWaiters: [CheckedContinuation<Void, Never>] = []
   private(set) var isStopping = false
+  private var stopping: Task<Void, Never>?
   private(set) var failure: NodeError?
 
   /// Opens the journal, folds it, listens, and calls the peers that it calls.
@@ -89,10 +89,6 @@ public actor Node {
 
   private func begin() async throws(NodeError) {
     do {
-      let watcher = try SignalWatcher(loop: loop) { [weak self] signal in
-        self?.assumeIsolated { $0.beginStopping("signal \(signal)") }
-      }
-      signals = watcher
       for peer in try store.reader.knownPeers() { try restoreSession(peer).trades.forEach(note) }
       try listen()
       control = try ControlServer(node: self)
@@ -121,22 +117,22 @@ public actor Node {
       entries: store.head.size, quoting: configuration.quoting?.summary)
   }
 
-  /// Returns when the node was told to stop, by a signal or ``stop()``, and has stopped.
+  /// Returns when the node has stopped, after ``stop()`` or by itself.
   ///
-  /// - Throws: why it stopped by itself, for example because the journal could not be written.
+  /// - Throws: Why it stopped by itself, for example because the journal could not be written.
   public func runUntilStopped() async throws(NodeError) {
     if !isStopping { await withCheckedContinuation { stopWaiters.append($0) } }
     await finish()
     if let failure { throw failure }
   }
 
-  /// Stops the node.
+  /// Stops the node: channels are closed, and what was decided is made durable.
   public func stop() async {
     beginStopping("asked to")
     await finish()
   }
 
-  func beginStopping(_ why: String) {
+  private func beginStopping(_ why: String) {
     guard !isStopping else { return }
     isStopping = true
     log.info("node-stopping", ["why": why])
@@ -144,7 +140,14 @@ public actor Node {
     stopWaiters = []
   }
 
+  /// Stops once, however many ask for it; returns when that is done.
   private func finish() async {
+    let task = stopping ?? Task { await finishOnce() }
+    stopping = task
+    await task.value
+  }
+
+  private func finishOnce() async {
     for session in sessions.values { session.stop() }
     await server?.close()
     await control?.close()

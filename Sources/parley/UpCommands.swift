@@ -44,6 +44,8 @@ extension Arguments {
     } else {
       for line in status.lines { Terminal.print(line) }
     }
+    let signals = try SignalWatcher(loop: node.loop) { _ in Task { await node.stop() } }
+    defer { extendLifetime(signals) }
     try await node.runUntilStopped()
   }
 }

@@ -9,14 +9,18 @@ struct InteropTests {
   static let instrument = "BTC-27NOV26-100000-C"
 
   /// A maker of ours that anybody may call, and the words with which the Python peer calls it.
-  static func maker(in folder: URL, postQuantum: Bool = false) async throws -> RunningNode {
+  static func maker(
+    in folder: URL, postQuantum: Bool = false, scheme: String = "ws", host: String = "127.0.0.1",
+    access: [String] = ["--allow-anyone"], more: [String] = []
+  ) async throws -> RunningNode {
     let chain = folder.appending(path: "chain.json")
     // As of a fixed time: the instruments of the tests must be in it.
     let asOf = UnixNanoseconds(1_795_000_000_000_000_000)
     try Data(SyntheticChain.bitcoin(asOf: asOf).serialized()).write(to: chain)
+    let listener = try ListeningSocket()
     return try await RunningNode(
-      "maker", in: folder, postQuantum: postQuantum,
-      ["maker", "--chain", chain.path(), "--as-of", "chain", "--listen", "127.0.0.1:0", "--allow-anyone"])
+      "maker", in: folder, endpoint: "\(scheme)://\(host):\(listener.address.port)", postQuantum: postQuantum,
+      listener: listener, ["maker", "--chain", chain.path(), "--as-of", "chain"] + access + more)
   }
 
   static func initiate(_ maker: RunningNode, _ more: [String] = []) throws -> [String] {

@@ -10,7 +10,10 @@ final class Child: @unchecked Sendable {
   let output: URL
   let errors: URL
 
-  init(_ program: URL, _ words: [String], in folder: URL, name: String, environment: [String: String] = [:]) throws {
+  init(
+    _ program: URL, _ words: [String], in folder: URL, name: String, environment: [String: String] = [:],
+    standardInput: FileHandle = .nullDevice
+  ) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     output = folder.appending(path: "\(name).out")
     errors = folder.appending(path: "\(name).err")
@@ -18,7 +21,7 @@ final class Child: @unchecked Sendable {
     process.executableURL = program
     process.arguments = words
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput = standardInput
     process.standardOutput = try FileHandle(forWritingTo: output)
     process.standardError = try FileHandle(forWritingTo: errors)
     let stream = AsyncStream<Int32>.makeStream()
@@ -110,15 +113,21 @@ final class RunningNode: @unchecked Sendable {
   let longForm: String
   private(set) var child: Child
   private let words: [String]
+  /// Where it listens: handed down at each start, so that its port outlives it.
+  private let listener: ListeningSocket?
   private(set) var listen: String?
   private var starts = 0
 
   /// Makes an identity and starts the node.
   ///
-  /// - Parameter words: The command and its options, without `--home`.
+  /// - Parameters:
+  ///   - endpoint: What its DID says; with a listener that is where it really listens.
+  ///   - words: The command and its options, without `--home`.
   init(
-    _ name: String, in folder: URL, endpoint: String? = "ws://127.0.0.1:9", postQuantum: Bool = false, _ words: [String]
+    _ name: String, in folder: URL, endpoint: String?, postQuantum: Bool = false, listener: ListeningSocket? = nil,
+    _ words: [String]
   ) async throws {
+    self.listener = listener
     self.name = name
     self.folder = folder
     self.words = words
@@ -128,16 +137,20 @@ final class RunningNode: @unchecked Sendable {
       cost: .minimum)
     try home.initialize(keystore)
     longForm = NodeIdentity.longForm(try home.publicIdentity())
-    child = try Self.launch(words, home, folder, "\(name)-0")
+    child = try Self.launch(words, home, folder, "\(name)-0", listener)
     try await awaitReady()
   }
 
   private static let passphrase = "correct horse"
 
-  private static func launch(_ words: [String], _ home: NodeHome, _ folder: URL, _ name: String) throws -> Child {
-    try Child(
-      Programs.parley, words + ["--home", home.folder.path(), "--json"], in: folder, name: name,
-      environment: ["PARLEY_PASSPHRASE": passphrase])
+  private static func launch(
+    _ words: [String], _ home: NodeHome, _ folder: URL, _ name: String, _ listener: ListeningSocket?
+  ) throws -> Child {
+    let input = listener.map { FileHandle(fileDescriptor: $0.descriptor, closeOnDealloc: false) }
+    return try Child(
+      Programs.parley,
+      words + (listener == nil ? [] : ["--listen", "fd:0"]) + ["--home", home.folder.path(), "--json"],
+      in: folder, name: name, environment: ["PARLEY_PASSPHRASE": passphrase], standardInput: input ?? .nullDevice)
   }
 
   private func awaitReady() async throws {
@@ -148,7 +161,7 @@ final class RunningNode: @unchecked Sendable {
   /// Starts it again after it has ended.
   func restart() async throws {
     starts += 1
-    child = try Self.launch(words, home, folder, "\(name)-\(starts)")
+    child = try Self.launch(words, home, folder, "\(name)-\(starts)", listener)
     try await awaitReady()
   }
 

@@ -45,6 +45,13 @@ struct ControlRequest {
   let method: String
   private let parameters: JSONObject
 
+  /// A request made within the process.
+  init(_ method: String, _ parameters: JSONObject) {
+    id = .null
+    self.method = method
+    self.parameters = parameters
+  }
+
   /// Reads a JSON-RPC 2.0 request.
   init(_ line: [UInt8]) throws(ControlError) {
     let value: JSONValue
