@@ -161,9 +161,9 @@ struct CommandLineTests {
       func file(_ name: String) -> String { certificates.appending(path: name).path() }
       let maker = try await InteropTests.maker(
         in: folder, scheme: "wss",
-        more: ["--tls-cert", file("address.pem"), "--tls-key", file("address.key")])
+        more: ["--tls-cert", file("both.pem"), "--tls-key", file("both.key")])
       let taker = try await RunningNode(
-        "taker", in: folder, endpoint: nil, ["up", "--tls-ca", file("address-ca.pem")])
+        "taker", in: folder, endpoint: nil, ["up", "--tls-ca", file("both-ca.pem")])
       _ = try await taker.call("connect", ["did": .string(maker.longForm)])
       let asked = try await taker.call(
         "rfq", ["instrument": .string(InteropTests.instrument), "amount": "1", "side": "sell"])
@@ -186,9 +186,9 @@ struct CommandLineTests {
       let stranger = try await RunningNode("stranger", in: folder, endpoint: nil, ["up"])
       let maker = try await InteropTests.maker(
         in: folder, access: ["--allow", taker.longForm])
-      async let turnedAway: JSONValue = stranger.call("connect", ["did": .string(maker.longForm)])
+      let turnedAway = Task { try await stranger.call("connect", ["did": .string(maker.longForm)]) }
       _ = try await taker.call("connect", ["did": .string(maker.longForm)])
-      await #expect(throws: ControlError.self) { try await turnedAway }
+      await #expect(throws: ControlError.self) { try await turnedAway.value }
       #expect(maker.log.contains("it is not on the allow list"))
       let asked = try await taker.call(
         "rfq", ["instrument": .string(InteropTests.instrument), "amount": "1", "side": "buy"])

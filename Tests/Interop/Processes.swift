@@ -36,6 +36,14 @@ final class Child: @unchecked Sendable {
     try process.run()
   }
 
+  // A test that failed half way leaves nothing running.
+  deinit { if process.isRunning { Foundation.kill(identifier, SIGKILL) } }
+
+  /// A test that fails leaves nothing running.
+  deinit {
+    if process.isRunning { Foundation.kill(identifier, SIGKILL) }
+  }
+
   var identifier: Int32 { process.processIdentifier }
 
   /// What it has printed on standard output.
