@@ -36,9 +36,6 @@ final class Child: @unchecked Sendable {
     try process.run()
   }
 
-  // A test that failed half way leaves nothing running.
-  deinit { if process.isRunning { Foundation.kill(identifier, SIGKILL) } }
-
   /// A test that fails leaves nothing running.
   deinit {
     if process.isRunning { Foundation.kill(identifier, SIGKILL) }
@@ -78,7 +75,8 @@ final class Child: @unchecked Sendable {
 
   /// Kills it as a power failure would, and waits until it is gone.
   func kill() async {
-    Foundation.kill(identifier, SIGKILL)
+    // The number of one that has ended may be somebody else's by now.
+    if process.isRunning { Foundation.kill(identifier, SIGKILL) }
     await end()
   }
 }
