@@ -71,6 +71,8 @@ struct Dialogue: Equatable {
   /// This side's Accepts that were declined.
   var declined: [StatementID] = []
   var trade: Trade?
+  /// The client order ids, in UTF-8, of what this side signed here.
+  var orders: [[UInt8]] = []
   /// When it was closed.
   var closedAt: UnixNanoseconds?
 

@@ -58,14 +58,14 @@ extension PairState {
     receivedLink = Self.firstLink(from: peer, to: local, incarnation, mine)
   }
 
-  /// Forgets dialogues that closed long ago.
+  /// Forgets dialogues that closed long ago, and the oldest of too many.
   private mutating func prune() {
     while let id = closed.first, let dialogue = dialogues[id], let closedAt = dialogue.closedAt,
-      closedAt.nanoseconds(to: time) > Self.memory
+      closed.count > Self.closedLimit || closedAt.nanoseconds(to: time) > Self.memory
     {
       closed.removeFirst()
       dialogues[id] = nil
-      orders = orders.filter { $0.value.dialogue != id }
+      for order in dialogue.orders { orders[order] = nil }
       guard dialogue.role == .requester, var group = groups[dialogue.request.group] else { continue }
       group.dialogueCount -= 1
       groups[dialogue.request.group] = group.dialogueCount == 0 ? nil : group

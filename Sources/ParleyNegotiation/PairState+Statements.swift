@@ -18,10 +18,6 @@ extension PairState {
     outbox.append(Outbound(n: n, link: sentLink, bytes: bytes))
     outboxByteCount += bytes.count
     let header = statement.header
-    if let order {
-      orders[Array(order.id.utf8)] = OrderResult(
-        content: order.content, dialogue: header.dialogue, statement: statement.id)
-    }
     if header.dialogue == .pair {
       minePair.append(statement.id, created: header.created, keeping: 0)
       return
@@ -32,6 +28,11 @@ extension PairState {
     }
     dialogue.mine.append(
       statement.id, created: header.created, keeping: dialogue.phase == .closed ? 0 : Self.strandLimit)
+    if let order {
+      let id = Array(order.id.utf8)
+      orders[id] = OrderResult(content: order.content, dialogue: dialogue.id, statement: statement.id)
+      dialogue.orders.append(id)
+    }
     try applySent(statement, &dialogue, &events)
     store(dialogue)
   }

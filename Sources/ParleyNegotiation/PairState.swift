@@ -27,6 +27,8 @@ struct PairState: Equatable {
   static let recentLimit = 1_024
   /// How many statements are kept as evidence while frozen.
   static let evidenceLimit = 64
+  /// How many closed dialogues are remembered.
+  static let closedLimit = 10_000
   /// How long a closed dialogue is remembered, in nanoseconds.
   static let memory: Int64 = 90 * 86_400 * 1_000_000_000
   /// How many ids of a strand are kept.

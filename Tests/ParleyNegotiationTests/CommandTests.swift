@@ -371,6 +371,27 @@ struct CommandTests {
     #expect(pair.taker.session.state.orders.isEmpty)
   }
 
+  @Test("of too many closed dialogues the oldest is forgotten")
+  func tooManyClosed() {
+    var state = PairState(local: "did:web:a", peer: "did:web:b")
+    var events: [SessionEvent] = []
+    let request = QuoteRequest(nonce: Self.nonce, legs: [Samples.leg], lotsMin: 1, lotsMax: 1, side: .buy)
+    for number in 1...PairState.closedLimit + 1 {
+      var bytes = [UInt8](repeating: 0, count: 8)
+      bytes.appendBigEndian(UInt64(number))
+      let id = DialogueID(bytes)!
+      var dialogue = Dialogue(
+        id: id, role: .responder, request: request, requestID: .zero, created: .start, expiry: .start)
+      state.open.append(id)
+      dialogue.close(.expired, .start, &events)
+      state.store(dialogue)
+    }
+    #expect(state.closed.count == PairState.closedLimit + 1)
+    try? state.apply(JournalRow(.evidence(statement: []), at: .start), &events)
+    #expect(state.closed.count == PairState.closedLimit)
+    #expect(state.dialogues.count == PairState.closedLimit)
+  }
+
   // MARK: Restarting
 
   @Test("after every row of a negotiation the restored state is the live one")
