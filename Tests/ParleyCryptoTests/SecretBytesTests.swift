@@ -72,10 +72,12 @@ struct SecretBytesTests {
   func zero() {
     for count in 0..<40 {
       var bytes = [UInt8](repeating: 0, count: count)
-      #expect(ConstantTime.isZero(bytes.span.bytes))
+      let isZero = ConstantTime.isZero(bytes.span.bytes)
+      #expect(isZero)
       for index in bytes.indices {
         bytes[index] = 0x10
-        #expect(!ConstantTime.isZero(bytes.span.bytes), "byte \(index) of \(count)")
+        let isZero = ConstantTime.isZero(bytes.span.bytes)
+        #expect(!isZero, "byte \(index) of \(count)")
         bytes[index] = 0
       }
     }
