@@ -51,6 +51,15 @@ enum Descriptor {
     }
   }
 
+  /// The offset of the next line feed from `start` on; `nil` if there is none.
+  static func lineEnd(in bytes: RawSpan, from start: Int) -> Int? {
+    unsafe bytes.withUnsafeBytes { all in
+      guard start < all.count, let base = all.baseAddress else { return nil }
+      guard let found = unsafe memchr(base + start, 0x0A, all.count &- start) else { return nil }
+      return unsafe UnsafeRawPointer(found) - base
+    }
+  }
+
   // MARK: Sockets
 
   /// A TCP socket: non-blocking, closed on exec, without Nagle's delay.

@@ -28,7 +28,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     case work(@Sendable () -> Void)
   }
 
-  private let inbox = Mutex(Inbox())
+  private let inbox = Locked(Inbox())
   private let epoll: CInt
   private let wakeUp: CInt
   private let threadNumber = Atomic<UInt>(0)
@@ -105,7 +105,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 
   /// Ends the loop's thread and waits for it.
   ///
-  /// Connections still open are dropped without a word; work still queued is not run. An actor that lives on this loop
+  /// Connections still open are dropped, and say so; servers stop listening; work still queued is not run. An actor that lives on this loop
   /// must not be used afterwards.
   ///
   /// - Precondition: not on the loop's thread.
@@ -154,11 +154,11 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 /// Work that a loop will do at a time.
 public final class ScheduledWork: @unchecked Sendable {
   let deadline: ContinuousClock.Instant
-  private let work: Mutex<(@Sendable () -> Void)?>
+  private let work: Locked<(@Sendable () -> Void)?>
 
   init(deadline: ContinuousClock.Instant, work: @escaping @Sendable () -> Void) {
     self.deadline = deadline
-    self.work = Mutex(work)
+    self.work = Locked(work)
   }
 
   /// Calls it off.
@@ -182,6 +182,8 @@ protocol EventHandler: AnyObject {
   func handle(events: UInt32)
   /// The turn ends, and this handler had asked to hear of it.
   func endOfTurn()
+  /// The loop ends; nothing more will be called.
+  func loopDidEnd()
 }
 
 extension EventLoop {
@@ -237,7 +239,8 @@ extension EventLoop {
       endTurn()
       if isStopping { break }
     }
-    for index in slots.indices { slots[index].handler = nil }
+    for slot in slots { slot.handler?.loopDidEnd() }
+    slots = []
     timers = TimerQueue()
   }
 

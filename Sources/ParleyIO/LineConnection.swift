@@ -54,7 +54,7 @@ public final class LineConnection: @unchecked Sendable {
   @discardableResult
   public func send(line: [UInt8]) -> Bool {
     loop.checkIsolated()
-    precondition(!line.contains(UInt8(ascii: "\n")))
+    precondition(Descriptor.lineEnd(in: line.rawSpan, from: 0) == nil)
     guard !isClosed else { return false }
     stream.write { output in
       output.append(contentsOf: line)
@@ -77,8 +77,7 @@ extension LineConnection: StreamOwner {
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     var start = 0
     let span = bytes.bytes
-    for index in 0..<span.byteCount {
-      guard unsafe span.unsafeLoad(fromByteOffset: index, as: UInt8.self) == UInt8(ascii: "\n") else { continue }
+    while let index = Descriptor.lineEnd(in: span, from: start) {
       guard append(span.extracting(start..<index)) else { return }
       start = index &+ 1
       let line = partial

@@ -73,4 +73,5 @@ final class Listener: EventHandler, @unchecked Sendable {
   }
 
   func endOfTurn() {}
+  func loopDidEnd() { stop() }
 }

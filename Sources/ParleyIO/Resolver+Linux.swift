@@ -1,12 +1,11 @@
 internal import Glibc
-internal import Synchronization
 
 /// Looks names up by the system's resolver, on threads of its own: `getaddrinfo` blocks for as long as it likes.
 enum Resolver {
   /// How many look-ups may be under way in this process.
   static let maximumConcurrentCount = 16
 
-  private static let concurrentCount = Mutex(0)
+  private static let concurrentCount = Locked(0)
 
   /// Resolves `host`, a name or an address in numbers, and calls `completion` on `loop`.
   static func resolve(

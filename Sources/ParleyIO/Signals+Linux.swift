@@ -54,4 +54,5 @@ public final class SignalWatcher: EventHandler, @unchecked Sendable {
   }
 
   func endOfTurn() {}
+  func loopDidEnd() {}
 }

@@ -204,6 +204,8 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     loop.callAtEndOfTurn(self)
   }
 
+  func loopDidEnd() { abort(.aborted) }
+
   func endOfTurn() {
     isDirty = false
     switch state {
@@ -235,6 +237,8 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     wantsWrite = false
     updateInterest()
     if case .finishing(false) = state { return endSending() }
+    // A read may have waited for this.
+    if isReading, tls?.hasPending == true { readLater() }
     owner?.streamDidDrain()
   }
 

@@ -14,9 +14,9 @@ public enum WebSocketClient {
     public var tls: TLSClientContext?
     /// The limits of the connection.
     ///
-    /// ``WebSocketLimits/headTimeout`` covers TLS and the answer.
+    /// ``WebSocketLimits/headTimeout`` covers the server's answer.
     public var limits = WebSocketLimits()
-    /// How long the name and the TCP connection may take.
+    /// How long the name's look-up, the TCP connection and TLS may take, together.
     public var connectTimeout: Duration = .seconds(5)
 
     /// Offers the given subprotocols.

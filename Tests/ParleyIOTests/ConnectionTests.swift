@@ -1,7 +1,6 @@
 import Foundation
 import Glibc
 import ParleyWebSocket
-import Synchronization
 import Testing
 
 @testable import ParleyIO
@@ -194,8 +193,8 @@ struct ConnectionTests {
   func keepAlive() async throws {
     try await withLoop { loop in
       var limits = testLimits
-      limits.pingInterval = .milliseconds(40)
-      limits.silenceTimeout = .milliseconds(200)
+      limits.pingInterval = .milliseconds(100)
+      limits.silenceTimeout = .seconds(1)
       let server = try EchoServer(loop, limits: limits)
       let record = Record()
       let connection = try await Self.connect(server, on: loop, record: record)
@@ -207,6 +206,19 @@ struct ConnectionTests {
       #expect(await record.waitForMessages(1))
       #expect(record.closure == nil)
     }
+  }
+
+  @Test("a loop that ends drops its connections, tells them, and frees the port")
+  func loopEnd() async throws {
+    let loop = try EventLoop()
+    let server = try EchoServer(loop)
+    let record = Record()
+    _ = try await Self.connect(server, on: loop, record: record)
+    loop.shutDown()
+    #expect(record.closure == .failed(.aborted))
+    #expect(server.closures == [.failed(.aborted)])
+    let again = try Descriptor.listen(at: SocketAddress("127.0.0.1", port: server.port)!)
+    close(again)
   }
 
   @Test("a reply within a turn leaves with the others; the drain is told")

@@ -1,6 +1,5 @@
 import Glibc
 import ParleyWebSocket
-import Synchronization
 import TestSupport
 import Testing
 

@@ -2,7 +2,6 @@ import Foundation
 import Glibc
 import ParleyWebSocket
 import ParleyWire
-import Synchronization
 import TestSupport
 import Testing
 
@@ -23,15 +22,6 @@ extension EventLoop {
   }
 }
 
-/// A value that several threads share.
-final class Locked<Value: Sendable>: Sendable {
-  private let state: Mutex<Value>
-
-  init(_ value: Value) { state = Mutex(value) }
-
-  func withLock<T: Sendable>(_ body: (inout Value) -> T) -> T { state.withLock { body(&$0) } }
-}
-
 /// Waits until `condition` holds, and says whether it did within the time.
 func eventually(within limit: Duration = .seconds(5), _ condition: () async -> Bool) async -> Bool {
   let deadline = ContinuousClock.now + limit
@@ -49,7 +39,7 @@ final class Record: Sendable {
     var closure: WebSocketClosure?
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   var messages: [[UInt8]] { state.withLock { $0.messages } }
   var closure: WebSocketClosure? { state.withLock { $0.closure } }
@@ -81,8 +71,8 @@ final class EchoServer: Sendable {
     var connections: [WebSocketConnection] = []
   }
 
-  let state = Mutex(State())
-  private let running: Mutex<WebSocketServer?> = Mutex(nil)
+  let state = Locked(State())
+  private let running: Locked<WebSocketServer?> = Locked(nil)
 
   var server: WebSocketServer { running.withLock { $0! } }
   var port: UInt16 { server.localAddress.port }

@@ -1,6 +1,5 @@
 import Foundation
 import Glibc
-import Synchronization
 import Testing
 
 @testable import ParleyIO
@@ -9,7 +8,7 @@ import Testing
 struct UnixSocketTests {
   /// What a line connection's callbacks said.
   final class Lines: Sendable {
-    private let state = Mutex<(lines: [[UInt8]], end: IOError??)>(([], nil))
+    private let state = Locked<(lines: [[UInt8]], end: IOError??)>(([], nil))
 
     var lines: [[UInt8]] { state.withLock { $0.lines } }
     var hasEnded: Bool { state.withLock { $0.end != nil } }

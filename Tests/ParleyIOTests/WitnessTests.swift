@@ -1,7 +1,6 @@
 import Foundation
 import ParleyWebSocket
 import ParleyWire
-import Synchronization
 import Testing
 
 @testable import ParleyIO
