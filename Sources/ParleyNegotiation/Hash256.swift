@@ -18,7 +18,7 @@ public struct Hash256: Hashable, Sendable, CustomStringConvertible {
 
   /// Creates a hash from its bytes; `nil` unless there are ``byteCount``.
   public init?(_ bytes: [UInt8]) {
-    var reader = ByteReader(unsafe bytes.span.bytes)
+    var reader = ByteReader(bytes.rawSpan)
     guard let word0 = reader.readBigEndian(as: UInt64.self), let word1 = reader.readBigEndian(as: UInt64.self),
       let word2 = reader.readBigEndian(as: UInt64.self), let word3 = reader.readBigEndian(as: UInt64.self),
       reader.isAtEnd
@@ -71,7 +71,7 @@ public struct DialogueID: Hashable, Sendable, CustomStringConvertible {
 
   /// Creates an id from its bytes; `nil` unless there are ``byteCount``.
   public init?(_ bytes: [UInt8]) {
-    var reader = ByteReader(unsafe bytes.span.bytes)
+    var reader = ByteReader(bytes.rawSpan)
     guard let high = reader.readBigEndian(as: UInt64.self), let low = reader.readBigEndian(as: UInt64.self),
       reader.isAtEnd
     else { return nil }
