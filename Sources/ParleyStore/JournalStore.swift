@@ -15,6 +15,7 @@ public final class JournalStore: Sendable {
   public let reader: JournalReader
 
   let writer: Mutex<Writer>
+  private let latest: Mutex<JournalHead>
 
   /// Opens a journal, or makes a new one where there is none, and checks its end.
   ///
@@ -24,6 +25,7 @@ public final class JournalStore: Sendable {
   public init(path: String) throws(StoreError) {
     let opened = try Writer(path: path)
     reader = try JournalReader(existing: path)
+    latest = Mutex(opened.head)
     writer = Mutex(opened)
   }
 
@@ -38,11 +40,16 @@ public final class JournalStore: Sendable {
   public func append(
     _ drafts: [EntryDraft], documents: [StoredDocument] = []
   ) throws(StoreError) -> [Entry] {
-    try writer.withLock { writer throws(StoreError) in try writer.append(drafts, documents: documents) }
+    try writer.withLock { writer throws(StoreError) in
+      let entries = try writer.append(drafts, documents: documents)
+      let head = writer.head
+      latest.withLock { $0 = head }
+      return entries
+    }
   }
 
-  /// Where the journal stands after the last commit.
-  public var head: JournalHead { writer.withLock { $0.head } }
+  /// Where the journal stands after the last commit; never waits for one.
+  public var head: JournalHead { latest.withLock { $0 } }
 
   /// Lets a peer in, or pins a peer to another document; durable when this returns.
   ///

@@ -51,6 +51,17 @@ struct JournalStoreTests {
     #expect(replayed == head)
   }
 
+  @Test("where it stands and what it holds can be read while a commit runs", .timeLimit(.minutes(1)))
+  func readDuringCommit() throws {
+    let store = try JournalStore(path: folder.journal)
+    try fill(store, 0..<3)
+    // A commit holds the writer as long as it runs.
+    let (head, entry) = try store.writer.withLock { writer throws(StoreError) in
+      try writer.tables.database.transaction { () throws(StoreError) in (store.head, try store.reader.entry(2)) }
+    }
+    #expect(head.size == 3 && head.lastHash == entry?.hash)
+  }
+
   @Test("queries by every combination of conditions")
   func queries() throws {
     let store = try JournalStore(path: folder.journal)
