@@ -128,7 +128,9 @@ extension Node {
       do {
         let did = claim.did
         let known = try knownPeer(did)
-        guard configuration.allowsAnyone || configuration.allowed.contains(did) || known != nil else {
+        // The list may name a did:peer:4 in its long form; a claim never does.
+        let isAllowed = configuration.allowsAnyone || configuration.allowed.contains { $0.shortForm == did }
+        guard isAllowed || known != nil else {
           throw NodeError.connect(did.string, "it is not on the allow list")
         }
         let peer = try await configuration.resolver.resolve(
