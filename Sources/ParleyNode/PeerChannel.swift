@@ -198,6 +198,8 @@ final class PeerChannel {
     failsAtDeadline = false
     deadline?.cancel()
     connection.markAuthenticated()
+    // From here on pings keep a quiet connection alive.
+    connection.admitsOnlyBinaryMessages = false
     state = .open(channel)
     return peer
   }
