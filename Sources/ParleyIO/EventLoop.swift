@@ -241,7 +241,7 @@ extension EventLoop {
     }
     for slot in slots { slot.handler?.loopDidEnd() }
     slots = []
-    timers = TimerQueue()
+    timers.cancelAll()
   }
 
   private func dispatch(_ event: parley_epoll_event) {

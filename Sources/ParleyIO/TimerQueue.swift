@@ -31,6 +31,12 @@ struct TimerQueue {
     return work
   }
 
+  /// Calls everything off, and lets go of what it would have worked on.
+  mutating func cancelAll() {
+    for work in heap { work.cancel() }
+    heap = []
+  }
+
   private mutating func removeFirst() {
     heap.swapAt(0, heap.count &- 1)
     heap.removeLast()

@@ -22,7 +22,8 @@ public struct WebSocketLimits: Hashable, Sendable {
   public var acceptsText = false
   /// Silence after which the peer is pinged.
   public var pingInterval: Duration = .seconds(10)
-  /// Silence after which the peer is given up.
+  /// Silence after which the peer is given up, the time since the first unanswered ping included; above
+  /// ``pingInterval``.
   public var silenceTimeout: Duration = .seconds(25)
   /// How long the closing handshake, and then the end of the TCP connection, may take.
   public var closeTimeout: Duration = .seconds(2)

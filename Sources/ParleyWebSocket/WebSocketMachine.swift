@@ -62,7 +62,7 @@ public struct WebSocketMachine: ~Copyable {
 
   /// Why a connection is dropped without a closing handshake.
   public enum DropReason: Hashable, Sendable {
-    /// Nothing came for ``WebSocketLimits/silenceTimeout``.
+    /// Nothing came for ``WebSocketLimits/silenceTimeout``, not even the answer to a ping.
     case silence
     /// The peer did not answer a Close within ``WebSocketLimits/closeTimeout``.
     case closeTimeout
@@ -86,7 +86,8 @@ public struct WebSocketMachine: ~Copyable {
   private var controlPayload: [UInt8] = []
   private var replies = Replies()
   private var pings: PingWindow
-  private var lastReceivedAt: ContinuousClock.Instant
+  /// When the first ping went out that no byte from the peer has followed.
+  private var pingedAt: ContinuousClock.Instant?
   private var nextPingAt: ContinuousClock.Instant
   private let expiresAt: ContinuousClock.Instant
   private var pingCount: UInt32 = 0
@@ -114,7 +115,6 @@ public struct WebSocketMachine: ~Copyable {
     self.limits = limits
     self.nextMaskingKey = maskingKey
     maximumMessageByteCount = limits.maximumMessageByteCount
-    lastReceivedAt = now
     nextPingAt = now + limits.pingInterval
     expiresAt = now + limits.maximumAge
     pings = PingWindow(start: now)
@@ -140,7 +140,7 @@ public struct WebSocketMachine: ~Copyable {
   ) throws(WebSocketError) -> Event? {
     precondition(position >= 0 && position <= bytes.byteCount)
     if position < bytes.byteCount {
-      lastReceivedAt = now
+      pingedAt = nil
       nextPingAt = now + limits.pingInterval
     }
     do throws(WebSocketError) {
@@ -406,8 +406,9 @@ public struct WebSocketMachine: ~Copyable {
   }
 
   private mutating func pollOpen(now: ContinuousClock.Instant, into output: inout [UInt8]) -> Action {
-    let silenceEndsAt = lastReceivedAt + limits.silenceTimeout
-    guard now < silenceEndsAt else { return .drop(.silence) }
+    // Counted from the ping, not from the last byte: a driver that slept must not give up a peer that it never asked.
+    let patience = limits.silenceTimeout - limits.pingInterval
+    if let pingedAt, now >= pingedAt + patience { return .drop(.silence) }
     guard now < expiresAt else {
       close(.goingAway, now: now, into: &output)
       return .wait(until: now + limits.closeTimeout)
@@ -418,8 +419,9 @@ public struct WebSocketMachine: ~Copyable {
       payload.appendBigEndian(pingCount)
       append(.ping, payload.rawSpan, into: &output)
       nextPingAt = now + limits.pingInterval
+      pingedAt = pingedAt ?? now
     }
-    return .wait(until: min(nextPingAt, silenceEndsAt, expiresAt))
+    return .wait(until: min(nextPingAt, expiresAt, pingedAt.map { $0 + patience } ?? expiresAt))
   }
 }
 

@@ -194,7 +194,7 @@ struct ConnectionTests {
     try await withLoop { loop in
       var limits = testLimits
       limits.pingInterval = .milliseconds(100)
-      limits.silenceTimeout = .seconds(1)
+      limits.silenceTimeout = .seconds(3)
       let server = try EchoServer(loop, limits: limits)
       let record = Record()
       let connection = try await Self.connect(server, on: loop, record: record)

@@ -91,18 +91,20 @@ final class EchoServer: Sendable {
     var configuration = WebSocketServer.Configuration(address: address, tls: tls, limits: limits)
     if let subprotocol { configuration.policy.subprotocols = [subprotocol] }
     configure(&configuration)
+    // The closures hold the record alone: whoever holds its server in what the server holds keeps both for ever.
+    let state = state
     let server = try WebSocketServer(loop: loop, configuration: configuration) { _, error in
-      self.state.withLock { $0.refusals.append(error) }
+      state.withLock { $0.refusals.append(error) }
     } onUpgrade: { request, info in
-      self.state.withLock { $0.infos.append(info) }
+      state.withLock { $0.infos.append(info) }
       if request.target == "/refuse" { return .refuse(status: 503) }
       if request.target == "/drop" { return .drop }
       return .accept(subprotocol: request.subprotocol, firstMessages: greeting) { connection in
-        self.state.withLock { $0.connections.append(connection) }
+        state.withLock { $0.connections.append(connection) }
         connection.start { [weak connection] kind, payload in
           if echoes { connection?.send(kind, payload) }
         } onClose: { closure in
-          self.state.withLock { $0.closures.append(closure) }
+          state.withLock { $0.closures.append(closure) }
         }
       }
     }

@@ -330,6 +330,19 @@ struct WebSocketMachineTests {
     #expect(server.action == .drop(.silence))
   }
 
+  @Test("a driver that slept asks before it gives the peer up")
+  func lateDriver() {
+    var server = Endpoint(.server)
+    server.now = epoch + .seconds(60)
+    server.poll()
+    #expect(server.action == .wait(until: epoch + .seconds(70)))
+    let output = server.output
+    #expect(output == [0x89, 4, 0, 0, 0, 1])
+    server.now = epoch + .seconds(75)
+    server.poll()
+    #expect(server.action == .drop(.silence))
+  }
+
   @Test("any byte from the peer puts the ping and the end off")
   func signsOfLife() {
     var server = Endpoint(.server)
