@@ -158,7 +158,7 @@ struct HostileTests {
           await loop.run { _ = connection.send(binary: message) }
         }
         #expect(await eventually { !server.closures.isEmpty })
-        guard case .failed(.slowReader(let buffered)) = server.closures[0] else {
+        guard case .failed(.slowReader(let buffered)) = server.closures.first else {
           Issue.record("\(server.closures)")
           return
         }
