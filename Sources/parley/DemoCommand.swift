@@ -110,15 +110,15 @@ private final class Demo {
 
   private func startNodes(_ socket: ListeningSocket) throws -> DemoNode {
     let takerDID = try home("taker").publicIdentity().did.string
-    let maker = DemoNode("maker", home: home("maker"), passphrase: passphrase)
+    let maker = try DemoNode(
+      "maker", home: home("maker"), passphrase: passphrase,
+      [
+        "maker", "--chain", chainFile.path(), "--as-of", "chain", "--quote-life", "1", "--listen", "fd:0", "--allow",
+        takerDID,
+      ], standardInput: socket.descriptor)
     nodes.append(maker)
-    try maker.start(
-      ["maker", "--chain", chainFile.path(), "--as-of", "chain", "--quote-life", "1", "--listen", "fd:0"]
-        + ["--allow", takerDID],
-      standardInput: FileHandle(fileDescriptor: socket.descriptor, closeOnDealloc: false))
-    let taker = DemoNode("taker", home: home("taker"), passphrase: passphrase)
+    let taker = try DemoNode("taker", home: home("taker"), passphrase: passphrase, ["up"])
     nodes.append(taker)
-    try taker.start(["up"], standardInput: .nullDevice)
     say("  maker is process \(maker.identifier) on \(socket.address), taker is process \(taker.identifier)")
     return taker
   }

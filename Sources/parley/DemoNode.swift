@@ -5,32 +5,41 @@ import Parley
 final class DemoNode {
   private let name: String
   private let home: NodeHome
-  private let process = Process()
+  private let process: ChildProcess
 
   /// The operating system's number of the process.
-  var identifier: Int32 { process.processIdentifier }
-
-  init(_ name: String, home: NodeHome, passphrase: String) {
-    self.name = name
-    self.home = home
-    process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.environment = ProcessInfo.processInfo.environment.merging(["PARLEY_PASSPHRASE": passphrase]) { $1 }
-  }
+  var identifier: Int32 { process.identifier }
 
   /// Starts `parley` with these words and returns when it says that it is ready.
-  func start(_ words: [String], standardInput: FileHandle) throws {
+  ///
+  /// - Parameters:
+  ///   - name: What its log is called.
+  ///   - home: Where it lives.
+  ///   - passphrase: What opens its keystore.
+  ///   - words: The command and its options, without `--home`.
+  ///   - standardInput: A listening socket to hand down; `nil` for none.
+  /// - Throws: ``CommandFailure`` when it ends before it is ready.
+  init(_ name: String, home: NodeHome, passphrase: String, _ words: [String], standardInput: Int32? = nil) throws {
+    self.name = name
+    self.home = home
     let log = home.folder.appending(path: "\(name).log")
-    _ = FileManager.default.createFile(atPath: log.path(), contents: nil)
+    try Data().write(to: log)
+    guard let nothing = FileHandle(forReadingAtPath: "/dev/null") else { throw CommandFailure("there is no /dev/null") }
+    let errors = try FileHandle(forWritingTo: log)
     let output = Pipe()
-    process.arguments = words + ["--home", home.folder.path(), "--json"]
-    process.standardInput = standardInput
-    process.standardOutput = output
-    process.standardError = try FileHandle(forWritingTo: log)
-    try process.run()
+    let variables = ProcessInfo.processInfo.environment.merging(["PARLEY_PASSPHRASE": passphrase]) { $1 }
+    process = try ChildProcess(
+      program: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path(),
+      arguments: words + ["--home", home.folder.path(), "--json"],
+      environment: variables.map { "\($0.key)=\($0.value)" },
+      standardInput: standardInput ?? nothing.fileDescriptor,
+      standardOutput: output.fileHandleForWriting.fileDescriptor, standardError: errors.fileDescriptor)
+    try output.fileHandleForWriting.close()
     var line = Data()
     while !line.contains(UInt8(ascii: "\n")) {
       let more = output.fileHandleForReading.availableData
       guard !more.isEmpty else {
+        process.wait()
         throw CommandFailure("the \(name) did not start", hint: "see \(log.path())")
       }
       line.append(more)
@@ -54,8 +63,7 @@ final class DemoNode {
 
   /// Asks it to stop and waits until it has.
   func stop() {
-    guard process.isRunning else { return }
     process.terminate()
-    process.waitUntilExit()
+    process.wait()
   }
 }

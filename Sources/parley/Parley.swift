@@ -14,8 +14,11 @@ enum ParleyCommandLine {
   ]
 
   static func main() async {
-    Signals.holdTerminationSignals()
     let words = Array(CommandLine.arguments.dropFirst())
+    // Before any thread exists; other commands end as programs do.
+    if let name = words.first, [Command.up.name, Command.maker.name].contains(name) {
+      Signals.holdTerminationSignals()
+    }
     exit(await run(words))
   }
 

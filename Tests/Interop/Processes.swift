@@ -5,43 +5,32 @@ import TestSupport
 /// A program that a test starts, reads and stops. Its output goes to files, so that nothing blocks and all of it can
 /// be shown when a test fails.
 final class Child: @unchecked Sendable {
-  private let process = Process()
-  private let ended: Task<Int32, Never>
+  private let process: ChildProcess
   let output: URL
   let errors: URL
 
   init(
     _ program: URL, _ words: [String], in folder: URL, name: String, environment: [String: String] = [:],
-    standardInput: FileHandle = .nullDevice
+    standardInput: Int32? = nil
   ) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     output = folder.appending(path: "\(name).out")
     errors = folder.appending(path: "\(name).err")
     for file in [output, errors] { try Data().write(to: file) }
-    process.executableURL = program
-    process.arguments = words
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.standardInput = standardInput
-    process.standardOutput = try FileHandle(forWritingTo: output)
-    process.standardError = try FileHandle(forWritingTo: errors)
-    let stream = AsyncStream<Int32>.makeStream()
-    process.terminationHandler = {
-      stream.continuation.yield($0.terminationStatus)
-      stream.continuation.finish()
-    }
-    ended = Task {
-      for await status in stream.stream { return status }
-      return -1
-    }
-    try process.run()
+    let nothing = FileHandle(forReadingAtPath: "/dev/null")
+    let printed = try FileHandle(forWritingTo: output)
+    let complained = try FileHandle(forWritingTo: errors)
+    let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process = try ChildProcess(
+      program: program.path(), arguments: words, environment: variables.map { "\($0.key)=\($0.value)" },
+      standardInput: standardInput ?? nothing?.fileDescriptor ?? 0, standardOutput: printed.fileDescriptor,
+      standardError: complained.fileDescriptor)
   }
 
   /// A test that fails leaves nothing running.
-  deinit {
-    if process.isRunning { Foundation.kill(identifier, SIGKILL) }
-  }
+  deinit { process.kill() }
 
-  var identifier: Int32 { process.processIdentifier }
+  var identifier: Int32 { process.identifier }
 
   /// What it has printed on standard output.
   var text: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
@@ -65,18 +54,20 @@ final class Child: @unchecked Sendable {
 
   /// Waits until it has ended.
   @discardableResult
-  func end() async -> Int32 { await ended.value }
+  func end() async -> Int32 {
+    while process.isRunning { try? await Task.sleep(for: .milliseconds(2)) }
+    return process.wait()
+  }
 
   /// Asks it to stop and waits until it has.
   func stop() async {
-    if process.isRunning { process.terminate() }
+    process.terminate()
     await end()
   }
 
   /// Kills it as a power failure would, and waits until it is gone.
   func kill() async {
-    // The number of one that has ended may be somebody else's by now.
-    if process.isRunning { Foundation.kill(identifier, SIGKILL) }
+    process.kill()
     await end()
   }
 }
@@ -152,11 +143,10 @@ final class RunningNode: @unchecked Sendable {
   private static func launch(
     _ words: [String], _ home: NodeHome, _ folder: URL, _ name: String, _ listener: ListeningSocket?
   ) throws -> Child {
-    let input = listener.map { FileHandle(fileDescriptor: $0.descriptor, closeOnDealloc: false) }
-    return try Child(
+    try Child(
       Programs.parley,
       words + (listener == nil ? [] : ["--listen", "fd:0"]) + ["--home", home.folder.path(), "--json"],
-      in: folder, name: name, environment: ["PARLEY_PASSPHRASE": passphrase], standardInput: input ?? .nullDevice)
+      in: folder, name: name, environment: ["PARLEY_PASSPHRASE": passphrase], standardInput: listener?.descriptor)
   }
 
   private func awaitReady() async throws {
