@@ -46,7 +46,8 @@ struct InteropTests {
   @Test(
     "Python takes from our maker",
     arguments: [
-      [], ["--post-quantum"], ["--headerless"], ["--did-key"], ["--counter-by", "-1"], ["--drop-after-accept"],
+      [], ["--post-quantum"], ["--headerless"], ["--did-key"], ["--counter-by", "-1"], ["--drop", "sent"],
+      ["--drop", "unsent"],
       ["--chunk", "16000"],
     ])
   func pythonInitiates(more: [String]) async throws {
@@ -131,7 +132,7 @@ struct MisbehaviourTests {
   /// What our log must name, for the rules that anybody would try first.
   static let faultsOfInitiators = [
     "garbage-m1": "unsupportedVersion", "wrong-mac1": "wrongAuthenticator", "garbage-m3": "decryptionFailed",
-    "wrong-signing-key": "invalidSignature", "wrong-did": "documentMismatch", "truncated-record": "wrongRecordLength",
+    "wrong-signing-key": "invalidSignature", "wrong-did": "invalidSignature", "truncated-record": "wrongRecordLength",
     "oversized-frame": "messageTooBig", "replayed-record": "recordDecryptionFailed", "expired-accept": "why=LATE",
     "changed-price": "why=TERMS", "fork": "code=FORK",
   ]
@@ -170,7 +171,10 @@ struct MisbehaviourTests {
       try await concurrently(cases, width: 6) { broken in
         let more = ["--misbehave", broken.name] + (broken.needsPostQuantum ? ["--post-quantum"] : [])
         let python = try PythonPeer(
-          ["respond", "--port", "0", "--quote-bid", "100", "--quote-ask", "110", "--connections", "1"] + more,
+          [
+            "respond", "--port", "0", "--quote-bid", "100", "--quote-ask", "110", "--connections", "1", "--lifetime",
+            "8",
+          ] + more,
           in: folder, name: "R-\(broken.name)")
         let listening = try await python.child.line { $0["event"]?.stringValue == "listening" }
         await deal(taker, listening["did"]?.stringValue ?? "", with: listening["short"]?.stringValue ?? "")
@@ -182,6 +186,9 @@ struct MisbehaviourTests {
       }
       // It still deals with who behaves.
       let maker = try await InteropTests.maker(in: folder)
+      await deal(taker, maker.longForm, with: try maker.home.publicIdentity().did.string)
+      let trades = try await taker.call("trades").arrayValue ?? []
+      #expect(trades.contains { $0["counterparty"]?.stringValue.map(maker.longForm.hasPrefix) ?? false })
       await maker.stop()
       await taker.stop()
     }
