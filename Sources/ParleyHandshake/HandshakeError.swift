@@ -110,6 +110,11 @@ public enum HandshakeMessage: UInt8, Hashable, Sendable {
   case three = 3
 }
 
+extension HandshakeMessage: CustomStringConvertible {
+  /// `message 1`, `message 2` or `message 3`.
+  public var description: String { "message \(rawValue)" }
+}
+
 /// The fields of an identity payload, in the order in which they stand there.
 public enum IdentityField: Hashable, Sendable {
   /// The payload's version.
