@@ -8,16 +8,30 @@ struct Strand: Equatable {
   var last = StatementID.zero
   /// When the last one was signed.
   var lastCreated = UnixNanoseconds(0)
-  /// The ids of all, while they are kept.
+  /// The ids of this side's own, while they are kept.
   var ids: [StatementID] = []
+  /// Which of the peer's authentic statements bore a seq first, while they are kept.
+  ///
+  /// A statement that its sender may not have signed uses no seq: it must not turn the one that is signed into a
+  /// duplicate, which has no verdict, or into an equivocation, which nobody could prove.
+  private(set) var idsBySeq: [Int64: StatementID] = [:]
   /// How many of the other side's statements this side is known to have processed, as its `seen` says.
   var seenCount = 0
 
   mutating func append(_ id: StatementID, created: UnixNanoseconds, keeping limit: Int) {
     count += 1
     last = id
-    lastCreated = max(lastCreated, created)
+    lastCreated = created
     if ids.count < limit { ids.append(id) }
+  }
+
+  mutating func use(_ seq: Int64, by id: StatementID, keeping limit: Int) {
+    if idsBySeq.count < limit, idsBySeq[seq] == nil { idsBySeq[seq] = id }
+  }
+
+  mutating func forget() {
+    ids = []
+    idsBySeq = [:]
   }
 }
 

@@ -112,9 +112,9 @@ extension PairSession {
     do throws(Fault) {
       statement = try Statement(envelope, header)
     } catch {
-      return (chainJudgement(envelope, header, repeatsOnly: true) ?? refuse(error), nil)
+      return (refuse(error), nil)
     }
-    if let judgement = chainJudgement(envelope, header, repeatsOnly: false) {
+    if let judgement = chainJudgement(envelope, header) {
       guard case .reject(let fault, _) = judgement, fault.code == .chain else { return (judgement, statement) }
       switch statement.payload {
       case .accept: return (.decline(fault), statement)
@@ -137,24 +137,15 @@ extension PairSession {
   }
 
   /// The chain check; `nil` when it passes.
-  ///
-  /// With `repeatsOnly`, only a number that was used before matters.
-  private func chainJudgement(
-    _ envelope: Envelope, _ header: Header, repeatsOnly: Bool
-  ) -> Judgement? {
-    if header.dialogue == .pair { return repeatsOnly ? nil : pairChainFault(header).map { .reject($0) } }
-    guard let dialogue = state.dialogues[header.dialogue] else {
-      return repeatsOnly ? nil : newChainFault(header).map { .reject($0) }
-    }
+  private func chainJudgement(_ envelope: Envelope, _ header: Header) -> Judgement? {
+    if header.dialogue == .pair { return pairChainFault(header).map { .reject($0) } }
+    guard let dialogue = state.dialogues[header.dialogue] else { return newChainFault(header).map { .reject($0) } }
     let theirs = dialogue.theirs
-    if header.seq <= theirs.count {
-      let index = Int(clamping: header.seq) - 1
-      if index < theirs.ids.count {
-        return theirs.ids[index] == envelope.id ? .reject(Fault(.duplicate)) : .freeze(.equivocation)
-      }
-      if dialogue.trade?.accept == envelope.id { return .reject(Fault(.duplicate)) }
+    if let known = theirs.idsBySeq[header.seq] {
+      return known == envelope.id ? .reject(Fault(.duplicate)) : .freeze(.equivocation)
     }
-    if repeatsOnly { return nil }
+    // Whatever is kept: an Accept that was confirmed is not declined.
+    if dialogue.trade?.accept == envelope.id { return .reject(Fault(.duplicate)) }
     if header.seq != theirs.count + 1 { return .reject(Fault(.chain, field: 7)) }
     if header.own != theirs.last { return .reject(Fault(.chain, field: 8)) }
     if !isSeenRight(header.seen, dialogue) { return .reject(Fault(.chain, field: 9)) }

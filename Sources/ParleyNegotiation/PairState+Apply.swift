@@ -123,8 +123,8 @@ extension Dialogue {
     }
     phase = .closed
     closedAt = time
-    mine.ids = []
-    theirs.ids = []
+    mine.forget()
+    theirs.forget()
     myDeadOffers = [:]
     events.append(.dialogueClosed(id, end))
   }

@@ -91,8 +91,12 @@ extension PairState {
     if header.dialogue == .pair {
       theirsPair.append(id, created: header.created, keeping: 0)
     } else if var dialogue = dialogues[header.dialogue] {
-      let isClosed = dialogue.phase == .closed
-      dialogue.theirs.append(id, created: header.created, keeping: isClosed ? 0 : Self.strandLimit)
+      dialogue.theirs.append(id, created: header.created, keeping: 0)
+      // The faults that say that a statement may not be its sender's.
+      let isAuthentic = code != .key && code != .signature
+      if isAuthentic, dialogue.phase != .closed {
+        dialogue.theirs.use(header.seq, by: id, keeping: Self.strandLimit)
+      }
       if let count = dialogue.seenCount(naming: header.seen) { dialogue.theirs.seenCount = count }
       store(dialogue)
     }

@@ -393,6 +393,19 @@ struct MessageTableTests {
     #expect(stage.phase == .pending)
   }
 
+  @Test("a Confirm of a copy of my Accept without my signature is forged, though the id is the same")
+  func alteredAccept() throws {
+    for phase in [Phase.pending, .traded] {
+      let stage = try Stage(phase)
+      var confirm = stage.script.confirm(stage.accept!)
+      confirm.acceptStatement[confirm.acceptStatement.count - 1] ^= 1
+      #expect(try Statement(confirm.acceptStatement).id == stage.accept!.id)
+      #expect(stage.script.say(.confirm(confirm), in: stage.dialogue) == .freeze(.forged))
+      #expect(stage.phase == phase)
+      #expect(try stage.script.peer.restored() == stage.script.peer.session.state)
+    }
+  }
+
   @Test("a Confirm of an Accept for somebody else does not freeze the pair")
   func foreignAccept() throws {
     let stage = try Stage(.open)

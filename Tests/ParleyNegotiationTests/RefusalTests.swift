@@ -307,7 +307,7 @@ struct RefusalTests {
   @Test("a statement out of its place is refused CHAIN, and the next one in place is taken")
   func chain() throws {
     let changes: [(inout Header) -> Void] = [
-      { $0.seq += 1 }, { $0.own = Samples.spec }, { $0.seen = .zero }, { $0.seen = Samples.spec },
+      { $0.seq += 9 }, { $0.own = Samples.spec }, { $0.seen = .zero }, { $0.seen = Samples.spec },
       { $0.created = $0.created + .nanoseconds(-1) },
     ]
     for (index, change) in changes.enumerated() {
@@ -343,6 +343,48 @@ struct RefusalTests {
     #expect(throws: NegotiationError.frozen(.equivocation)) {
       try script.peer.session.pass(dialogue, now: script.now)
     }
+  }
+
+  @Test("a seq is used by what bore it, wherever that stood")
+  func usedSeq() throws {
+    let (script, dialogue) = try Self.asked()
+    let ahead = script.statement(.quote(script.offer()), in: dialogue) { $0.seq = 2 }
+    let first = script.statement(.quote(script.offer(bid: 94)), in: dialogue)
+    #expect(script.say(ahead) == .reject(.chain))
+    // Not equivocation: no two statements bear seq 1.
+    #expect(script.say(first.bytes) == .reject(.chain))
+    #expect(script.say(ahead.bytes) == .reject(.duplicate))
+    #expect(script.say(.quote(script.offer(bid: 93)), in: dialogue) { $0.seq = 2 } == .freeze(.equivocation))
+    #expect(try script.peer.restored() == script.peer.session.state)
+  }
+
+  @Test("a statement that is not authentic uses no seq: the Accept that is gets its verdict")
+  func forgedSeq() throws {
+    let stage = try MessageTableTests.Stage(.open, counters: true)
+    let script = stage.script
+    let accept = script.statement(.accept(script.accept(stage.counter!, in: stage.dialogue)), in: stage.dialogue)
+    var unsigned = accept.bytes
+    unsigned[unsigned.count - 1] ^= 1
+    var foreign = accept.header
+    foreign.docHash = Samples.spec
+    #expect(script.say(unsigned) == .reject(.signature))
+    #expect(
+      script.say(Statement(header: foreign, payload: accept.payload, signer: script.signer).bytes) == .reject(.key))
+    #expect(script.say(accept.bytes) == .decline(.chain))
+    #expect(script.say(accept.bytes) == .reject(.duplicate))
+    #expect(try script.peer.restored() == script.peer.session.state)
+  }
+
+  @Test("created is compared with the statement before, not with the latest of all")
+  func created() throws {
+    let (script, dialogue) = try Self.asked()
+    let later = script.statement(.quote(script.offer()), in: dialogue) {
+      $0.created = $0.created + .seconds(1)
+      $0.own = Samples.spec
+    }
+    #expect(script.say(later) == .reject(.chain))
+    #expect(script.say(.pass(Pass(code: .none)), in: dialogue) == .reject(.chain))
+    #expect(script.say(.pass(Pass(code: .none)), in: dialogue) == .nothing)
   }
 
   @Test("a confirmed Accept that comes again is a duplicate, never declined")
