@@ -11,7 +11,17 @@ extension Option {
 extension Arguments {
   /// Sends one request to the node running in this home.
   func call(_ method: String, _ parameters: JSONObject = JSONObject()) async throws(ControlError) -> JSONValue {
-    try await ControlClient(home: nodeHome).call(method, parameters)
+    let progress = Task {
+      for second in 1... {
+        try await Task.sleep(for: .seconds(1))
+        Terminal.progress("parley: \(method), \(second) s …")
+      }
+    }
+    defer {
+      progress.cancel()
+      Terminal.endProgress()
+    }
+    return try await ControlClient(home: nodeHome).call(method, parameters)
   }
 
   /// How long the node is to wait for the other side, in milliseconds.
