@@ -133,9 +133,13 @@ extension Node {
 
   /// Answers what a restart or a lost channel left unanswered.
   private func reconsider(_ session: PeerSession) {
-    for view in session.published.values where view.role == .responder && view.phase == .open {
-      guard view.myOffer == nil, view.expiry > .now else { continue }
-      if let counter = view.peerOffer { answer(counter, in: view.id, session) } else { quote(view.id, session) }
+    for view in session.published.values where view.role == .responder && view.phase == .open && view.expiry > .now {
+      // A quote carries the round of the counter that it answers. One from before the counter may still be live.
+      if let counter = view.peerOffer, counter.offer.round > view.myOffer?.offer.round ?? 0 {
+        answer(counter, in: view.id, session)
+      } else if view.myOffer == nil {
+        quote(view.id, session)
+      }
     }
   }
 
