@@ -75,17 +75,20 @@ final class PeerSession {
     self.peer = peer
     self.surroundings = surroundings
     engine = PairSession(signer: signer, peer: peer, limits: limits)
+    var dialogues: Set<DialogueID> = []
     do {
-      for row in rows {
-        try engine.restore(row)
-        noteAccept(try JournalRow(row))
+      for bytes in rows {
+        try engine.restore(bytes)
+        let row = try JournalRow(bytes)
+        noteAccept(row)
+        if let dialogue = row.dialogue { dialogues.insert(dialogue) }
       }
     } catch {
       throw .journal("the rows about \(peer.did.string) do not fold: \(error)")
     }
-    for view in engine.openDialogues { published[view.id] = view }
+    // Those that are over too: a client may ask what became of its order.
+    for dialogue in dialogues { published[dialogue] = engine.dialogue(dialogue) }
     trades = engine.trades
-    for trade in trades { published[trade.dialogue] = engine.dialogue(trade.dialogue) }
   }
 
   /// Whether a channel is open and both sides agree where they stand.
