@@ -75,7 +75,7 @@ actor TradingLoad {
     if number % 3 == 0, let price = counterPrice(last, isBuying) {
       let seen = last["theirs"]?["offer"]
       let haggled = await insist("counter", ["dialogue": dialogue, "price": .string(price)]) {
-        !$0.isOpen || $0["mine"] == .null || $0["theirs"]?["offer"] != seen
+        !$0.isOpen || $0["mine"] == .null || ($0["theirs"] != .null && $0["theirs"]?["offer"] != seen)
       }
       last = haggled ?? last
     }
