@@ -28,15 +28,19 @@ public struct ControlClient: Sendable {
 
   private func exchange(_ line: [UInt8]) async throws(ControlError) -> [UInt8] {
     let loop: EventLoop
-    let connection: LineConnection
     do {
       loop = try EventLoop()
+    } catch {
+      throw ControlError(.failed, "\(error)")
+    }
+    defer { loop.shutDown() }
+    let connection: LineConnection
+    do {
       connection = try UnixSocketClient.connect(to: home.controlSocketPath, on: loop)
     } catch {
       throw ControlError(
         .nodeAbsent, "no node is running in \(home.path)", hint: "start one with 'parley up' or 'parley maker'")
     }
-    defer { loop.shutDown() }
     let answer = await withCheckedContinuation { continuation in
       let once = Once(continuation)
       loop.execute {
