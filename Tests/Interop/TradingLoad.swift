@@ -105,7 +105,7 @@ actor TradingLoad {
         note(answer["trade"]?["trade"]?.stringValue, number)
         if isSettled(answer) { return answer }
       } catch {
-        guard error.isPassing else {
+        guard error.isPassing, !(isStopping && error.isNodeAbsent) else {
           refusals["\(method): \(error.message)", default: 0] += 1
           return nil
         }
