@@ -13,7 +13,8 @@ struct Strand: Equatable {
   /// Which of the peer's authentic statements bore a seq first, while they are kept.
   ///
   /// A statement that its sender may not have signed uses no seq: it must not turn the one that is signed into a
-  /// duplicate, which has no verdict, or into an equivocation, which nobody could prove.
+  /// duplicate, which has no verdict, or into an equivocation, which nobody could prove. One that was out of its place
+  /// does: an Accept that was declined for that must not come again, in its place, and be confirmed.
   private(set) var idsBySeq: [Int64: StatementID] = [:]
   /// How many of the other side's statements this side is known to have processed, as its `seen` says.
   var seenCount = 0

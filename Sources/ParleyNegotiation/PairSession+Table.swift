@@ -194,9 +194,10 @@ extension PairSession {
     guard let dialogue else { return .freeze(.lostSelf) }
     if dialogue.declined.contains(embedded.id) { return .freeze(.equivocation) }
     if let trade = dialogue.trade, trade.isAcceptor, trade.accept == embedded.id { return .reject(Fault(.duplicate)) }
-    guard dialogue.pending?.accept == embedded.id else { return .freeze(.lostSelf) }
+    guard let pending = dialogue.pending, pending.accept == embedded.id else { return .freeze(.lostSelf) }
+    // What a stranger would not take for a trade is none here: the Accept stays in doubt.
     guard confirm.termsDigest == Terms.digest(of: accept.terms) else { return .reject(Fault(.terms, field: 102)) }
-    return .tradeAck
+    return confirm.decided <= pending.expiry ? .tradeAck : .reject(Fault(.late, field: 104))
   }
 
   private func judge(_ decline: Decline, _ header: Header) -> Judgement {

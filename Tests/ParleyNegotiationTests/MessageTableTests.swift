@@ -393,6 +393,18 @@ struct MessageTableTests {
     #expect(stage.phase == .pending)
   }
 
+  @Test("a Confirm decided after the offer's end, which the verifier calls invalid, trades nothing")
+  func lateConfirm() throws {
+    let stage = try Stage(.pending)
+    let end = stage.quote!.header.expiry
+    var confirm = stage.script.confirm(stage.accept!)
+    confirm.decided = end + .nanoseconds(1)
+    #expect(stage.script.say(.confirm(confirm), in: stage.dialogue) == .reject(.late))
+    #expect(stage.phase == .pending)
+    confirm.decided = end
+    #expect(stage.script.say(.confirm(confirm), in: stage.dialogue) == .tradeAck)
+  }
+
   @Test("a Confirm of a copy of my Accept without my signature is forged, though the id is the same")
   func alteredAccept() throws {
     for phase in [Phase.pending, .traded] {

@@ -375,6 +375,21 @@ struct RefusalTests {
     #expect(try script.peer.restored() == script.peer.session.state)
   }
 
+  @Test("an Accept that was declined out of its place is not confirmed when it comes again in its place")
+  func secondVerdict() throws {
+    let stage = try MessageTableTests.Stage(.open, counters: true)
+    let (script, dialogue) = (stage.script, stage.dialogue)
+    let between = script.statement(.tradeAck(TradeAck(confirm: Samples.spec)), in: dialogue) { $0.own = Samples.spec }
+    let accept = script.statement(.accept(script.accept(stage.counter!, in: dialogue)), in: dialogue) {
+      $0.seq += 2
+      $0.own = between.id
+    }
+    #expect(script.say(accept.bytes) == .decline(.chain))
+    #expect(script.say(between.bytes) == .reject(.chain))
+    #expect(script.say(accept.bytes) == .reject(.duplicate))
+    #expect(stage.phase == .open)
+  }
+
   @Test("created is compared with the statement before, not with the latest of all")
   func created() throws {
     let (script, dialogue) = try Self.asked()
