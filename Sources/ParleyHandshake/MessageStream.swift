@@ -39,7 +39,7 @@ public struct MessageStream: Sendable {
   ///
   /// - Returns: The messages that it completes, in order.
   /// - Throws: ``HandshakeError/wrongStreamMessageLength(_:)`` as soon as such a length is there. The stream is of no
-  ///   use then, and the driver drops the connection.
+  ///   use then, and the driver ends the connection.
   public mutating func receive(_ body: RawSpan) throws(HandshakeError) -> [[UInt8]] {
     var messages = [[UInt8]]()
     var reader = ByteReader(body)

@@ -90,7 +90,7 @@ public struct SecureChannel: ~Copyable {
   ///   - wire: The WebSocket message, whole.
   ///   - buffer: Where to decrypt; what it held goes, its capacity stays.
   /// - Returns: The record's type, `application` or `close`, and where its body is.
-  /// - Throws: Why the record ends the session; the keys are then erased, and the driver drops the connection.
+  /// - Throws: Why the record ends the session; the keys are then erased, and the driver ends the connection.
   public mutating func open(
     _ wire: RawSpan, into buffer: inout [UInt8]
   ) throws(HandshakeError) -> OpenedRecord {
