@@ -24,11 +24,11 @@ extension Node {
       case "status": return status().json
       case "connect": return try await connect(request)
       case "rfq": return try await requestQuote(request)
-      case "quotes": return .array(dialogues(all: request.flag("all")).map(\.json))
+      case "quotes": return .array(try request.page(of: dialogues(all: request.flag("all"))).map(\.json))
       case "counter": return try await counter(request)
       case "accept": return try await accept(request)
       case "pass": return try await pass(request)
-      case "trades": return .array(trades().map(\.json))
+      case "trades": return .array(try request.page(of: trades()).map(\.json))
       case "receipt": return try receipt(request)
       default: throw ControlError(.methodNotFound, "there is no method '\(request.method)'")
       }

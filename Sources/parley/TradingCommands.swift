@@ -4,6 +4,8 @@ import Parley
 extension Option {
   static let wait = Option("--wait", "SECONDS", "How long to wait for the other side's answer; default 5.")
   static let amount = Option("--amount", "AMOUNT", "Contracts, as on Deribit: 0.1 is the least for BTC options.")
+  static let limit = Option("--limit", "N", "How many, the newest: 1 to 500, default 100.")
+  static let skip = Option("--skip", "N", "Leave the newest N out.")
   static let clientOrderID = Option(
     "--client-order-id", "ID", "Your own name for this order: said twice, it is done once, and answered twice.")
 }
@@ -29,6 +31,14 @@ extension Arguments {
     try parse("--wait", "a number of seconds up to 600") {
       Double($0).flatMap { (0...600).contains($0) ? Int64($0 * 1_000) : nil }
     } ?? 5_000
+  }
+
+  /// Which part of a list was asked for.
+  func page() throws(UsageError) -> JSONObject {
+    var parameters = JSONObject()
+    parameters["limit"] = try parse("--limit", "a number from 1 to 500", Int64.init(_:)).map(JSONValue.integer)
+    parameters["skip"] = try parse("--skip", "a number", Int64.init(_:)).map(JSONValue.integer)
+    return parameters
   }
 
   /// Prints a node's answer: as JSON where that was asked for, else through `render`.
@@ -79,9 +89,11 @@ extension Command {
 
   static let quotes = Command(
     name: "quotes", summary: "Show the open negotiations and the offers in them.", positionals: [],
-    options: [.home, Option("--all", "Show the closed ones too."), .json], notes: ""
+    options: [.home, Option("--all", "Show the closed ones too."), .limit, .skip, .json], notes: ""
   ) { arguments in
-    let result = try await arguments.call("quotes", ["all": .bool(arguments.has("--all"))])
+    var parameters = try arguments.page()
+    parameters["all"] = .bool(arguments.has("--all"))
+    let result = try await arguments.call("quotes", parameters)
     arguments.show(result) { result in
       let rows = result.arrayValue ?? []
       return rows.isEmpty ? ["Nothing is open. 'parley rfq' asks for a quote."] : rows.flatMap(Rendering.dialogue)
@@ -136,9 +148,10 @@ extension Command {
   }
 
   static let trades = Command(
-    name: "trades", summary: "Show what was traded.", positionals: [], options: [.home, .json], notes: ""
+    name: "trades", summary: "Show what was traded.", positionals: [],
+    options: [.home, .limit, .skip, .json], notes: ""
   ) { arguments in
-    let result = try await arguments.call("trades")
+    let result = try await arguments.call("trades", try arguments.page())
     arguments.show(result) { result in
       let rows = result.arrayValue ?? []
       return rows.isEmpty ? ["No trades yet."] : rows.map(Rendering.trade)

@@ -145,7 +145,9 @@ struct CommandLineTests {
       other["amount"] = "2"
       let refusal = await #expect(throws: ControlError.self) { try await taker.call("rfq", other) }
       #expect(refusal?.message.contains("'ask-1' was used for something else") == true)
-      #expect(try await taker.call("trades").arrayValue?.count == 1)
+      #expect(try await taker.call("trades", ["limit": 1]).arrayValue?.count == 1)
+      #expect(try await taker.call("trades", ["skip": 1]).arrayValue?.isEmpty == true)
+      await #expect(throws: ControlError.self) { try await taker.call("trades", ["limit": 501]) }
       await taker.stop()
       await maker.stop()
     }

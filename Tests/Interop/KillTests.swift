@@ -154,7 +154,7 @@ private struct KillRun {
   }
 
   private func isInDoubt(_ node: RunningNode) async throws -> Bool {
-    try await node.call("quotes")
+    try await node.call("quotes", ["limit": 500])
       .arrayValue?.contains { $0["phase"]?.stringValue == "in doubt" } ?? true
   }
 
@@ -177,7 +177,13 @@ private struct KillRun {
   /// The trades as a node tells them: the digests of their terms.
   private func digests(_ node: RunningNode) async throws -> [String: String] {
     var digests: [String: String] = [:]
-    for trade in try await node.call("trades").arrayValue ?? [] {
+    var trades: [JSONValue] = []
+    while true {
+      let page: JSONObject = ["limit": 500, "skip": .integer(Int64(trades.count))]
+      guard let more = try await node.call("trades", page).arrayValue, !more.isEmpty else { break }
+      trades += more
+    }
+    for trade in trades {
       let old = digests.updateValue(
         trade["terms_digest"]?.stringValue ?? "", forKey: trade["trade"]?.stringValue ?? "")
       #expect(old == nil, "the \(node.name) tells a trade twice: \(trade.serialized())")

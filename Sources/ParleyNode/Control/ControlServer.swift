@@ -87,6 +87,16 @@ struct ControlRequest {
     .milliseconds(min(max(parameters["wait_ms"]?.int64Value ?? 5_000, 0), 600_000))
   }
 
+  /// The page that was asked for: the newest `limit` (500 at most, 100 by default) but for the newest `skip`, the oldest
+  /// of them first, so that an answer fits a line.
+  func page<T>(of values: [T]) throws(ControlError) -> ArraySlice<T> {
+    let limit = parameters["limit"].map(\.int64Value) ?? 100
+    let skip = parameters["skip"].map(\.int64Value) ?? 0
+    guard let limit, (1...500).contains(limit) else { throw ControlError(.invalidParameters, "'limit' is 1 to 500") }
+    guard let skip, skip >= 0 else { throw ControlError(.invalidParameters, "'skip' is 0 or more") }
+    return values.dropLast(Int(min(skip, Int64(values.count)))).suffix(Int(limit))
+  }
+
   /// One of a few words.
   func choice<T>(_ name: String, _ words: KeyValuePairs<String, T>) throws(ControlError) -> T {
     let text = try text(name)
