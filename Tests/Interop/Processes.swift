@@ -28,7 +28,10 @@ final class Child: @unchecked Sendable {
   }
 
   /// A test that fails leaves nothing running.
-  deinit { process.kill() }
+  deinit {
+    process.kill()
+    process.wait()
+  }
 
   var identifier: Int32 { process.identifier }
 

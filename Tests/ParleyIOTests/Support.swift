@@ -238,7 +238,7 @@ final class Script: @unchecked Sendable {
     // The scripts end when their standard input does.
     try? input.fileHandleForWriting.close()
     if process.isRunning { process.terminate() }
-    process.waitUntilExit()
+    process.waitAndReap()
   }
 
   /// The next line that the script prints.
@@ -261,7 +261,7 @@ final class Script: @unchecked Sendable {
   func finish() async -> (text: String, status: Int32) {
     let handle = output.fileHandleForReading
     let rest = await offPool { (try? handle.readToEnd()) ?? Data() }
-    await offPool { [process] in process.waitUntilExit() }
+    await offPool { [process] in process.waitAndReap() }
     return (String(decoding: lines.withLock { $0 } + rest, as: UTF8.self), process.terminationStatus)
   }
 }

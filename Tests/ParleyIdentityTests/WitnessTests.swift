@@ -24,7 +24,7 @@ private enum Python {
     try input.fileHandleForWriting.write(contentsOf: Data(question.serialized().utf8))
     try input.fileHandleForWriting.close()
     let answer = try output.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
+    process.waitAndReap()
     try #require(process.terminationStatus == 0)
     return try JSONValue.parse(Array(answer))
   }

@@ -33,7 +33,7 @@ struct WitnessTests {
     try process.run()
     let data = try output.fileHandleForReading.readToEnd() ?? Data()
     let text = String(decoding: try error.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-    process.waitUntilExit()
+    process.waitAndReap()
     return (process.terminationStatus, data, text)
   }
 
