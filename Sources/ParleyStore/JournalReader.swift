@@ -1,12 +1,11 @@
 public import ParleyJournal
 internal import ParleyWire
-internal import Synchronization
 
 /// Reads a journal, also while a node writes it.
 ///
 /// Reads never wait for a commit; they see what was committed when they began. All calls may come from any thread.
 public final class JournalReader: Sendable {
-  private let tables: Mutex<JournalTables>
+  private let tables: Guarded<JournalTables>
 
   /// Opens a journal to read it.
   ///
@@ -21,7 +20,7 @@ public final class JournalReader: Sendable {
     let database = try SQLiteDatabase(path: path, mode: .readOnly)
     database.setBusyTimeout(milliseconds: 2_000)
     guard try JournalSchema.check(database) == JournalSchema.version else { throw .notAJournal(path: path) }
-    tables = Mutex(try JournalTables(database))
+    tables = Guarded(try JournalTables(database))
   }
 
   private func read<Result: Sendable>(

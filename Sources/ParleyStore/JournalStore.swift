@@ -1,7 +1,6 @@
 internal import ParleyCrypto
 public import ParleyJournal
 internal import ParleyWire
-internal import Synchronization
 
 /// A node's journal in a SQLite database, and what the node knows about its peers.
 ///
@@ -14,8 +13,8 @@ public final class JournalStore: Sendable {
   /// Reads the same journal; never waits for a commit.
   public let reader: JournalReader
 
-  let writer: Mutex<Writer>
-  private let latest: Mutex<JournalHead>
+  let writer: Guarded<Writer>
+  private let latest: Guarded<JournalHead>
 
   /// Opens a journal, or makes a new one where there is none, and checks its end.
   ///
@@ -25,8 +24,8 @@ public final class JournalStore: Sendable {
   public init(path: String) throws(StoreError) {
     let opened = try Writer(path: path)
     reader = try JournalReader(existing: path)
-    latest = Mutex(opened.head)
-    writer = Mutex(opened)
+    latest = Guarded(opened.head)
+    writer = Guarded(opened)
   }
 
   /// Appends entries, and stores documents, in one transaction that is durable when this returns.

@@ -1,6 +1,5 @@
 internal import Foundation
 public import ParleyJournal
-internal import Synchronization
 
 /// Commits what many callers submit, on a thread of its own: group commit.
 ///
@@ -184,7 +183,7 @@ extension JournalWriter {
       var isFinished = false
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     // Guards nothing: it only lets threads sleep until `state`, changed before, is worth another look.
     private let condition = NSCondition()
 

@@ -2,7 +2,6 @@ import Foundation
 import ParleyCrypto
 import ParleyJournal
 import ParleyWire
-import Synchronization
 import Testing
 
 @testable import ParleyStore

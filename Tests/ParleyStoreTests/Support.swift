@@ -2,7 +2,6 @@ import Foundation
 import ParleyCrypto
 import ParleyJournal
 import ParleyWire
-import Synchronization
 import Testing
 
 @testable import ParleyStore
@@ -76,11 +75,11 @@ func storeError<T>(_ body: () throws(StoreError) -> T) -> StoreError? {
 
 /// A value that several threads change.
 final class Shared<Value: Sendable>: Sendable {
-  private let mutex: Mutex<Value>
+  private let guarded: Guarded<Value>
 
-  init(_ value: Value) { mutex = Mutex(value) }
+  init(_ value: Value) { guarded = Guarded(value) }
 
-  var value: Value { mutex.withLock { $0 } }
+  var value: Value { guarded.withLock { $0 } }
 
-  func change(_ body: @Sendable (inout Value) -> Void) { mutex.withLock { body(&$0) } }
+  func change(_ body: @Sendable (inout Value) -> Void) { guarded.withLock { body(&$0) } }
 }
