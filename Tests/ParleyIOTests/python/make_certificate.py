@@ -40,10 +40,18 @@ def main(folder, prefix, names):
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     authority = certificate(
         "Test authority", "Test authority", authority_key.public_key(), authority_key,
-        [(x509.BasicConstraints(True, None), True), (usage, True)])
+        [
+            (x509.BasicConstraints(True, None), True),
+            (usage, True),
+            (x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), False),
+        ])
     server = certificate(
         "Test server", "Test authority", server_key.public_key(), authority_key,
-        [(x509.SubjectAlternativeName([general_name(name) for name in names]), False)])
+        [
+            (x509.SubjectAlternativeName([general_name(name) for name in names]), False),
+            # Python 3.13 verifies strictly: RFC 5280 section 4.2.1.1 demands it.
+            (x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), False),
+        ])
     pem = serialization.Encoding.PEM
     (folder / f"{prefix}-ca.pem").write_bytes(authority.public_bytes(pem))
     (folder / f"{prefix}.pem").write_bytes(server.public_bytes(pem))
