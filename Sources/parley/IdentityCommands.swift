@@ -8,7 +8,7 @@ extension Option {
   static let passphraseEnvironment = Option(
     "--passphrase-env", "NAME", "Read the passphrase from an environment variable; default PARLEY_PASSPHRASE.")
   static let resolverCA = Option(
-    "--resolver-ca", "FILE", "Trust these certificates for did:web, instead of the system's.")
+    "--resolver-ca", "FILE", "Trust these certificates for did:web as well as the system's.")
   static let resolverPrivate = Option(
     "--resolver-allow-private", "Let did:web documents come from private addresses, which are refused by default.")
 }
