@@ -33,10 +33,6 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
   case unknown(String)
   /// What was asked is not possible now: why.
   case notNow(String)
-  /// The other side's answer did not come in time.
-  case timeout(String)
-  /// The node is stopping.
-  case stopping
 
   /// What went wrong.
   public var description: String {
@@ -56,8 +52,6 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case .terms(let why): why
     case .unknown(let what): "there is no \(what) here"
     case .notNow(let why): why
-    case .timeout(let what): "\(what) did not come in time"
-    case .stopping: "the node is stopping"
     }
   }
 
@@ -70,8 +64,7 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case .noEndpoint: "ask its owner for a DID made with 'parley init --endpoint'"
     case .peerUnclear(let peers):
       peers.isEmpty ? "run 'parley connect DID'" : "give --with DID; connected: " + peers.joined(separator: ", ")
-    case .timeout: "it may still come: see 'parley quotes' and 'parley trades'"
-    case .file, .passphrase, .journal, .listen, .resolution, .connect, .terms, .unknown, .notNow, .stopping: nil
+    case .file, .passphrase, .journal, .listen, .resolution, .connect, .terms, .unknown, .notNow: nil
     }
   }
 }
