@@ -46,7 +46,7 @@ let package = Package(
   products: [
     .executable(name: "parley", targets: ["parley"]),
     .library(name: "Parley", targets: ["Parley"]),
-    .library(name: "ParleyWebSocket", targets: ["ParleyWebSocket"]),
+    .library(name: "ParleyWebSocket", targets: ["ParleyWebSocket", "ParleyIO"]),
     .library(name: "ParleyHandshake", targets: ["ParleyHandshake"]),
     .library(name: "ParleyNegotiation", targets: ["ParleyNegotiation"]),
     .library(name: "ParleyMarket", targets: ["ParleyMarket"]),
@@ -59,6 +59,7 @@ let package = Package(
     // Without `pkgConfig`: it would put the system's folder of libraries, with an older OpenSSL, before ours.
     .systemLibrary(name: "CSodium", providers: [.apt(["libsodium-dev"])]),
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CLinux"),
     .target(name: "CMath"),
 
@@ -68,7 +69,7 @@ let package = Package(
     room("ParleyIdentity", ["ParleyWire", "ParleyCrypto"]),
 
     // Floor 2: sans-IO; these do not import each other.
-    room("ParleyWebSocket", ["ParleyWire", "ParleyCrypto"]),
+    room("ParleyWebSocket", ["ParleyWire", "ParleyCrypto", "CZlib"]),
     room("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     room("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     room("ParleyMarket", ["ParleyWire", "ParleyCrypto"]),
@@ -96,6 +97,14 @@ let package = Package(
     // Floor 5.
     .executableTarget(
       name: "parley", dependencies: ["Parley"], swiftSettings: library, linkerSettings: linkOpenSSL),
+
+    // The WebSocket engine alone, as another package would use it.
+    .executableTarget(
+      name: "websocket-echo", dependencies: ["ParleyWebSocket", "ParleyIO"], path: "examples/websocket-echo",
+      swiftSettings: common, linkerSettings: linkOpenSSL),
+    .executableTarget(
+      name: "websocket-client", dependencies: ["ParleyWebSocket", "ParleyIO"], path: "examples/websocket-client",
+      swiftSettings: common, linkerSettings: linkOpenSSL),
 
     .target(name: "TestSupport", dependencies: ["ParleyWire"], path: "Tests/TestSupport", swiftSettings: common),
     tests("ParleyWire"),

@@ -35,6 +35,10 @@ public enum WebSocketError: Error, Hashable, Sendable {
   case truncatedCloseCode
   /// A close code that must not be on the wire (section 7.4).
   case invalidCloseCode(CloseCode)
+  /// A compressed message that is not DEFLATE data (RFC 7692 section 7.2.2).
+  case invalidDeflateData
+  /// A compressed message that grows beyond ``WebSocketLimits/maximumInflationRatio`` times its size.
+  case inflationRatioExceeded(limit: Int)
   /// More pings a second than ``WebSocketLimits/maximumPingsPerSecond``.
   case tooManyPings(limit: Int)
   /// A text message where ``WebSocketLimits/acceptsText`` is off.
@@ -46,8 +50,8 @@ public enum WebSocketError: Error, Hashable, Sendable {
   /// The code that tells the peer why (RFC 6455 section 7.4.1).
   public var closeCode: CloseCode {
     switch self {
-    case .invalidUTF8: .invalidPayload
-    case .messageTooBig: .messageTooBig
+    case .invalidUTF8, .invalidDeflateData: .invalidPayload
+    case .messageTooBig, .inflationRatioExceeded: .messageTooBig
     case .textNotAccepted: .unsupportedData
     case .tooManyFragments, .fragmentTooSmall, .tooManyPings, .onlyBinaryMessagesAdmitted: .policyViolation
     case .reservedBits, .reservedOpcode, .unmaskedFrame, .maskedFrame, .nonMinimalLength, .lengthTopBitSet,

@@ -1,0 +1,2 @@
+/// Under construction in this commit series.
+@main struct Main { static func main() {} }
