@@ -216,7 +216,12 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   private func flush() {
     while bufferedByteCount > 0 {
-      let result = tls.map { $0.send(output, from: outputStart) } ?? Descriptor.send(fd, output, from: outputStart)
+      let result =
+        if let tls {
+          unsafe output.withUnsafeBytes { unsafe tls.send(UnsafeRawBufferPointer(rebasing: $0[outputStart...])) }
+        } else {
+          Descriptor.send(fd, output, from: outputStart)
+        }
       switch result {
       case .count(let count):
         outputStart &+= count

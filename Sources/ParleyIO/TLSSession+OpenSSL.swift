@@ -68,13 +68,13 @@ final class TLSSession {
     return result == 1 ? .count(count) : failure(of: result)
   }
 
-  func send(_ bytes: borrowing [UInt8], from start: Int) -> Descriptor.Transfer {
+  /// Sends what it can of `bytes`, of which there is at least one.
+  ///
+  /// After `wouldBlock` or `wantsWrite` the next call must begin with the same bytes; where they lie may change.
+  func send(_ bytes: UnsafeRawBufferPointer) -> Descriptor.Transfer {
     ERR_clear_error()
     var count = 0
-    let result = unsafe bytes.withUnsafeBytes { all in
-      let part = unsafe UnsafeRawBufferPointer(rebasing: all[start...])
-      return unsafe SSL_write_ex(session, part.baseAddress, part.count, &count)
-    }
+    let result = unsafe SSL_write_ex(session, bytes.baseAddress, bytes.count, &count)
     return result == 1 ? .count(count) : failure(of: result)
   }
 
