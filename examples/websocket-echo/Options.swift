@@ -1,0 +1,87 @@
+import ParleyIO
+import ParleyWebSocket
+
+/// A command line that cannot be read: what is wrong with it, and what to do about that.
+struct UsageError: Error {
+  let message: String
+  let hint: String
+
+  init(_ message: String, hint: String = "see 'websocket-echo --help'") {
+    self.message = message
+    self.hint = hint
+  }
+}
+
+/// What the command line asks for.
+struct Options {
+  var host = "127.0.0.1"
+  var port: UInt16 = 9001
+  var certificateFile: String?
+  var privateKeyFile: String?
+
+  static let help = """
+    websocket-echo: sends every WebSocket message back as it came.
+
+    Usage: websocket-echo [options]
+
+      --host ADDRESS   the address to listen on, in numbers (127.0.0.1)
+      --port N         the port; 0 lets the kernel choose (9001)
+      --tls-cert FILE  speak wss:// with this certificate chain, in PEM
+      --tls-key FILE   and its private key, in PEM
+      --help           this page
+
+    The first line of its output says where it listens. SIGINT and SIGTERM close all connections with 1001.
+    """
+
+  /// Reads the command line; `nil` where it asks for help.
+  init?(_ words: some Sequence<String>) throws(UsageError) {
+    var words = words.makeIterator()
+    func value(_ flag: String) throws(UsageError) -> String {
+      guard let value = words.next(), !value.hasPrefix("--") else { throw UsageError("\(flag) needs a value") }
+      return value
+    }
+    func number<N: FixedWidthInteger>(_ flag: String, _ range: ClosedRange<N>) throws(UsageError) -> N {
+      let text = try value(flag)
+      guard let number = N(text), range.contains(number) else {
+        throw UsageError("\(flag) takes a number from \(range.lowerBound) to \(range.upperBound), not '\(text)'")
+      }
+      return number
+    }
+    while let word = words.next() {
+      switch word {
+      case "--host": host = try value(word)
+      case "--port": port = try number(word, 0...65_535)
+      case "--tls-cert": certificateFile = try value(word)
+      case "--tls-key": privateKeyFile = try value(word)
+      case "--help", "-h": return nil
+      default: throw UsageError("there is no option '\(word)'")
+      }
+    }
+    guard (certificateFile == nil) == (privateKeyFile == nil) else {
+      throw UsageError("--tls-cert and --tls-key go together", hint: "give both for wss://, or neither for ws://")
+    }
+  }
+
+  var isSecure: Bool { certificateFile != nil }
+
+  /// How the server listens, and what it puts up with: enough for the largest cases of the Autobahn suite.
+  func configuration() throws -> WebSocketServer.Configuration {
+    guard let address = SocketAddress(host, port: port) else {
+      throw UsageError("--host takes an address in numbers, not '\(host)'", hint: "such as 127.0.0.1, 0.0.0.0 or ::1")
+    }
+    var configuration = WebSocketServer.Configuration(address: .address(address))
+    if let certificateFile, let privateKeyFile {
+      configuration.tls = try TLSServerContext(certificateFile: certificateFile, privateKeyFile: privateKeyFile)
+    }
+    configuration.maximumUnauthenticatedCount = 20_000
+    configuration.maximumConnectionCount = 20_000
+    configuration.limits.acceptsText = true
+    configuration.limits.maximumMessageByteCount = 16 << 20
+    configuration.limits.maximumFragmentCount = 131_072
+    configuration.limits.minimumFragmentByteCount = 0
+    configuration.limits.maximumPingsPerSecond = 1_000
+    configuration.limits.maximumBufferedByteCount = 64 << 20
+    configuration.limits.stallTimeout = .seconds(10)
+    return configuration
+  }
+}
