@@ -1,10 +1,11 @@
 #define _GNU_SOURCE 1
 #include "CLinux.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,27 +42,37 @@ int parley_accept(int listener, void *peer, uint32_t *peer_size) {
   return accept4(listener, peer, peer_size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-static sigset_t set_of(const int *signals, int count) {
+// One counter a signal, made once and never closed: a handler may run at any time.
+static _Atomic int counters[65];
+
+static void count_signal(int number) {
+  int saved = errno;
+  uint64_t one = 1;
+  ssize_t written = write(counters[number], &one, sizeof one);
+  (void)written;
+  errno = saved;
+}
+
+int parley_signal_counter(int number) {
+  if (counters[number] == 0) {
+    int made = parley_eventfd();
+    if (made < 0) return -1;
+    counters[number] = made;
+  }
+  struct sigaction action = {.sa_handler = count_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  if (sigaction(number, &action, 0) != 0) return -1;
+  return fcntl(counters[number], F_DUPFD_CLOEXEC, 0);
+}
+
+void parley_signal_admit(int number) {
   sigset_t set;
   sigemptyset(&set);
-  for (int i = 0; i < count; i++) sigaddset(&set, signals[i]);
-  return set;
+  sigaddset(&set, number);
+  pthread_sigmask(SIG_UNBLOCK, &set, 0);
 }
 
-int parley_signalfd(const int *signals, int count) {
-  sigset_t set = set_of(signals, count);
-  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-int parley_block_signals(const int *signals, int count) {
-  sigset_t set = set_of(signals, count);
-  return pthread_sigmask(SIG_BLOCK, &set, 0);
-}
-
-int parley_signalfd_take(int fd) {
-  struct signalfd_siginfo info;
-  return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
-}
+void parley_signal_default(int number) { signal(number, SIG_DFL); }
 
 int64_t parley_peer_user(int fd) {
   struct ucred peer;

@@ -24,9 +24,11 @@ enum Descriptor {
     _ = unsafe Glibc.write(fd, &one, 8)
   }
 
-  static func readCounter(_ fd: CInt) {
+  /// Sets the counter to zero, and says whether it was not zero before.
+  @discardableResult
+  static func readCounter(_ fd: CInt) -> Bool {
     var count: UInt64 = 0
-    _ = unsafe Glibc.read(fd, &count, 8)
+    return unsafe Glibc.read(fd, &count, 8) == 8
   }
 
   static func receive(_ fd: CInt, into buffer: UnsafeMutableRawBufferPointer) -> Transfer {

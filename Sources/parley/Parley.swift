@@ -14,12 +14,7 @@ enum ParleyCommandLine {
   ]
 
   static func main() async {
-    let words = Array(CommandLine.arguments.dropFirst())
-    // Before any thread exists; other commands end as programs do.
-    if let name = words.first, [Command.up.name, Command.maker.name].contains(name) {
-      Signals.holdTerminationSignals()
-    }
-    exit(await run(words))
+    exit(await run(Array(CommandLine.arguments.dropFirst())))
   }
 
   static func run(_ words: [String]) async -> Int32 {

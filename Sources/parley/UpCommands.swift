@@ -44,8 +44,7 @@ extension Arguments {
     } else {
       for line in status.lines { Terminal.print(line) }
     }
-    let signals = try SignalWatcher(loop: node.loop) { _ in Task { await node.stop() } }
-    defer { extendLifetime(signals) }
+    try node.loop.watch([.interrupt, .terminate]) { _ in Task { await node.stop() } }
     try await node.runUntilStopped()
   }
 }

@@ -153,6 +153,19 @@ struct CommandLineTests {
     }
   }
 
+  @Test("a node that is told to stop does so in order")
+  func stop() async throws {
+    try await InteropTests.withFolder { folder in
+      let maker = try await InteropTests.maker(in: folder)
+      let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up"])
+      _ = try await taker.call("connect", ["did": .string(maker.longForm)])
+      for node in [maker, taker] {
+        await node.stop()
+        #expect(await node.child.end() == 0, "\(node.log)")
+      }
+    }
+  }
+
   @Test("wss:// with a certificate from a file, and only with the right authority")
   func secure() async throws {
     try await InteropTests.withFolder { folder in

@@ -108,16 +108,32 @@ struct EventLoopTests {
     #expect(ContinuousClock.now - start < .seconds(2))
   }
 
-  @Test("a termination signal comes as a call on the loop")
+  @Test("a signal comes as a call on the loop, whichever thread it comes to")
   func signals() async throws {
+    let seen = Locked<[ProcessSignal]>([])
     try await withLoop { loop in
-      let seen = Locked<[TerminationSignal]>([])
-      // Held and raised on the loop's thread only: the test process has many threads that do not hold it.
-      await loop.run { Signals.holdTerminationSignals() }
-      let watcher = try SignalWatcher(loop: loop) { signal in seen.withLock { $0.append(signal) } }
+      try loop.watch([.terminate, .hangUp]) { signal in seen.withLock { $0.append(signal) } }
       await loop.run { _ = raise(SIGTERM) }
       #expect(await eventually { seen.withLock { $0 } == [.terminate] })
-      _ = consume watcher
+      kill(getpid(), SIGHUP)
+      #expect(await eventually { seen.withLock { $0 } == [.terminate, .hangUp] })
+      // Of two watchers one sees it, and one that goes does not take the signal from the other.
+      try await withLoop { other in
+        try other.watch([.hangUp]) { signal in seen.withLock { $0.append(signal) } }
+        await other.run { kill(getpid(), SIGHUP) }
+        #expect(await eventually { seen.withLock { $0.count } == 3 })
+      }
+      kill(getpid(), SIGHUP)
+      #expect(await eventually { seen.withLock { $0.count } == 4 })
+    }
+    // With the loops' watchers the default comes back.
+    for signal in [SIGTERM, SIGHUP] {
+      #expect(
+        await eventually {
+          var action = sigaction()
+          _ = sigaction(signal, nil, &action)
+          return action.__sigaction_handler.sa_handler == nil
+        })
     }
   }
 }

@@ -4,11 +4,8 @@ import ParleyWebSocket
 
 /// A WebSocket server that sends every message back as it came.
 @main
-@MainActor
 enum WebSocketEcho {
   static func main() async {
-    // First of all, on the main thread: the others inherit what it holds back, and the watcher below gets it.
-    Signals.holdTerminationSignals()
     do {
       guard let options = try Options(CommandLine.arguments.dropFirst()) else { return print(Options.help) }
       try await serve(options)
@@ -33,11 +30,11 @@ enum WebSocketEcho {
     print("listening on \(options.isSecure ? "wss" : "ws")://\(server.localAddress)")
     fflush(nil)
 
-    let (signals, arrival) = AsyncStream.makeStream(of: TerminationSignal.self)
-    let watcher = try SignalWatcher(loop: loop) { arrival.yield($0) }
+    let (signals, arrival) = AsyncStream.makeStream(of: ProcessSignal.self)
+    try loop.watch([.interrupt, .terminate]) { arrival.yield($0) }
     for await _ in signals { break }
     await server.close()
-    withExtendedLifetime(watcher) { loop.shutDown() }
+    loop.shutDown()
   }
 
   static func complain(_ text: String) {

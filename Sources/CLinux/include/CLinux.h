@@ -1,4 +1,4 @@
-// What Swift's Glibc module leaves out of Linux: epoll, eventfd, signalfd and accept4.
+// What Swift's Glibc module leaves out of Linux: epoll, eventfd, signal handlers and accept4.
 #pragma once
 
 #include <stdint.h>
@@ -28,11 +28,12 @@ int parley_epoll_wait(int epoll, struct parley_epoll_event *events, int capacity
 int parley_eventfd(void);
 // Accepts a connection: non-blocking, closed on exec; -1 and errno on failure. `peer` may be null.
 int parley_accept(int listener, void *peer, uint32_t *peer_size);
-// A non-blocking descriptor that reports these signals.
-int parley_signalfd(const int *signals, int count);
-// Keeps these signals from being delivered to this thread and those it starts.
-int parley_block_signals(const int *signals, int count);
-// Takes one signal number from a descriptor of `parley_signalfd`, or 0 when there is none.
-int parley_signalfd_take(int fd);
+// Has a signal counted, whichever thread it comes to, and gives a descriptor of the count, to read like that of an
+// eventfd and to close; -1 and errno on failure. Not for two threads at a time.
+int parley_signal_counter(int number);
+// Lets a signal come to the calling thread.
+void parley_signal_admit(int number);
+// Has a signal do again what it does by default.
+void parley_signal_default(int number);
 // The user ID of the process at the other end of a Unix socket, or -1.
 int64_t parley_peer_user(int fd);
