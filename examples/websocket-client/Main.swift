@@ -1,2 +1,0 @@
-/// Under construction in this commit series.
-@main struct Main { static func main() {} }
