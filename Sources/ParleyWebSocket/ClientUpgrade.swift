@@ -4,6 +4,7 @@ internal import ParleyWire
 public struct ClientUpgrade: Hashable, Sendable {
   private let key: String
   private let subprotocols: [String]
+  private let deflate: PermessageDeflate.Options?
 
   /// The bytes of the request.
   public let request: [UInt8]
@@ -14,16 +15,22 @@ public struct ClientUpgrade: Hashable, Sendable {
   ///   - url: where to; its scheme does not matter here.
   ///   - subprotocols: what to offer, in order of preference: tokens.
   ///   - fields: further fields: a token, and visible ASCII.
+  ///   - deflate: how messages may be compressed where the server agrees; `nil` to offer no compression.
   ///   - nonce: 16 unpredictable bytes.
   /// - Precondition: the names and values above can be sent.
-  public init(url: WebURL, subprotocols: [String], fields: [(name: String, value: String)] = [], nonce: [UInt8]) {
+  public init(
+    url: WebURL, subprotocols: [String], fields: [(name: String, value: String)] = [],
+    deflate: PermessageDeflate.Options? = nil, nonce: [UInt8]
+  ) {
     precondition(nonce.count == 16)
     precondition(subprotocols.allSatisfy { HTTPSyntax.isToken($0) })
     key = Base64.encode(nonce)
     self.subprotocols = subprotocols
+    self.deflate = deflate
     var text = "GET \(url.target) HTTP/1.1\r\nHost: \(url.authority)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     text += "Sec-WebSocket-Key: \(key)\r\nSec-WebSocket-Version: \(OpeningHandshake.version)\r\n"
     if !subprotocols.isEmpty { text += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ","))\r\n" }
+    if let deflate { text += "Sec-WebSocket-Extensions: \(PermessageDeflate.offer(deflate))\r\n" }
     for (name, value) in fields {
       precondition(HTTPSyntax.isToken(name) && HTTPSyntax.isSendableValue(value))
       text += "\(name): \(value)\r\n"
@@ -33,9 +40,12 @@ public struct ClientUpgrade: Hashable, Sendable {
 
   /// Checks the server's answer.
   ///
-  /// - Returns: the subprotocol that the server chose, one of those offered, or `nil`.
+  /// - Returns: the subprotocol that the server chose, one of those offered, or `nil`; and how messages are compressed, or
+  ///   `nil` where they are not.
   /// - Throws: what is wrong with the answer; the connection must then be closed.
-  public func subprotocol(acceptedBy head: HTTPResponseHead) throws(HTTPError) -> String? {
+  public func agreement(
+    acceptedBy head: HTTPResponseHead
+  ) throws(HTTPError) -> (subprotocol: String?, deflate: PermessageDeflate.Agreement?) {
     guard head.status == 101 else { throw .refused(status: head.status) }
     guard head.isHTTP11 else { throw .malformedAnswer }
     let fields = head.fields
@@ -44,9 +54,25 @@ public struct ClientUpgrade: Hashable, Sendable {
       throw .malformedAnswer
     }
     guard try fields.single("sec-websocket-accept") == OpeningHandshake.accept(for: key) else { throw .wrongAccept }
-    guard fields.values("sec-websocket-extensions").isEmpty else { throw .unofferedExtension }
+    return (try subprotocol(fields), try agreedDeflate(fields))
+  }
+
+  /// Checks the answer to a request that offered no compression; see ``agreement(acceptedBy:)``.
+  public func subprotocol(acceptedBy head: HTTPResponseHead) throws(HTTPError) -> String? {
+    try agreement(acceptedBy: head).subprotocol
+  }
+
+  private func subprotocol(_ fields: HTTPFields) throws(HTTPError) -> String? {
     guard let chosen = try fields.single("sec-websocket-protocol") else { return nil }
     guard subprotocols.contains(chosen) else { throw .unofferedSubprotocol }
     return chosen
+  }
+
+  private func agreedDeflate(_ fields: HTTPFields) throws(HTTPError) -> PermessageDeflate.Agreement? {
+    guard !fields.values("sec-websocket-extensions").isEmpty else { return nil }
+    guard deflate != nil else { throw .unofferedExtension }
+    let elements: [ExtensionOffer]
+    do throws(HTTPError) { elements = try ExtensionOffer.all(in: fields) } catch { throw .invalidExtensionAnswer }
+    return try PermessageDeflate.agreement(answeredBy: elements, to: deflate)
   }
 }

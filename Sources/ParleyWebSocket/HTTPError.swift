@@ -60,7 +60,8 @@ public enum HTTPError: Error, Hashable, Sendable {
   case hostRefused
   /// An `Origin`: a browser, where none is expected.
   case originRefused
-  /// A `Sec-WebSocket-Protocol` or `Sec-WebSocket-Extensions` that is not a list of tokens.
+  /// A `Sec-WebSocket-Protocol` that is not a list of tokens, or a `Sec-WebSocket-Extensions` against the grammar of RFC
+  /// 6455 section 9.1.
   case malformedOffer
   /// None of the subprotocols that this server speaks was offered.
   case noCommonSubprotocol
@@ -75,8 +76,11 @@ public enum HTTPError: Error, Hashable, Sendable {
   case malformedAnswer
   /// `Sec-WebSocket-Accept` does not answer the key that was sent.
   case wrongAccept
-  /// The server chose an extension; none was offered.
+  /// The server chose an extension that was not offered.
   case unofferedExtension
+  /// The server agreed to permessage-deflate with parameters that RFC 7692 section 7.1 does not allow, or that do not
+  /// grant what was asked for.
+  case invalidExtensionAnswer
   /// The server chose a subprotocol that was not offered.
   case unofferedSubprotocol
 

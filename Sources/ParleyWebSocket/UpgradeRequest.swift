@@ -12,6 +12,8 @@ public struct UpgradePolicy: Hashable, Sendable {
   public var subprotocols: [String] = []
   /// Whether a client that offers none of ``subprotocols`` is refused.
   public var requiresSubprotocol = false
+  /// How messages may be compressed where the client offers it; `nil` to compress none.
+  public var deflate: PermessageDeflate.Options?
 
   /// Creates the policy of a server for programs, not browsers.
   public init(subprotocols: [String] = [], requiresSubprotocol: Bool = false) {
@@ -34,8 +36,14 @@ public struct UpgradeRequest: Hashable, Sendable {
   public let offeredSubprotocols: [String]
   /// What ``UpgradePolicy`` chose among them.
   public let subprotocol: String?
+  /// How messages are compressed if ``acceptance(subprotocol:deflate:)`` says so: the first of the client's offers that
+  /// ``UpgradePolicy/deflate`` can meet.
+  public let deflate: PermessageDeflate.Agreement?
   /// Every field of the request.
   public let fields: HTTPFields
+
+  /// The element of `Sec-WebSocket-Extensions` that agrees to ``deflate``.
+  private let deflateAnswer: String
 
   /// Checks a head against RFC 6455 and a policy.
   public init(_ head: HTTPRequestHead, policy: UpgradePolicy) throws(HTTPError) {
@@ -46,13 +54,13 @@ public struct UpgradeRequest: Hashable, Sendable {
     host = authority.host
     guard policy.allowedHosts?.contains(host) ?? true else { throw .hostRefused }
     try OpeningHandshake.requireUpgrade(fields)
+    guard try fields.single("sec-websocket-version") == OpeningHandshake.version else {
+      throw .unsupportedWebSocketVersion
+    }
     guard let key = try fields.single("sec-websocket-key"), key.utf8.count == 24,
       let nonce = Base64.decode(key), nonce.count == 16
     else { throw .invalidKey }
     self.key = key
-    guard try fields.single("sec-websocket-version") == OpeningHandshake.version else {
-      throw .unsupportedWebSocketVersion
-    }
     origin = try fields.single("origin")
     if let origin { guard policy.allowedOrigins.contains(origin) else { throw .originRefused } }
 
@@ -63,21 +71,28 @@ public struct UpgradeRequest: Hashable, Sendable {
     offeredSubprotocols = offers.map { String($0) }
     subprotocol = offeredSubprotocols.first { policy.subprotocols.contains($0) }
     guard subprotocol != nil || !policy.requiresSubprotocol else { throw .noCommonSubprotocol }
+
+    let extensions = try ExtensionOffer.all(in: fields)
+    let taken = policy.deflate.flatMap { PermessageDeflate.accept(extensions, $0) }
+    deflate = taken?.agreement
+    deflateAnswer = taken?.answer ?? ""
     target = head.target
     self.fields = fields
   }
 
   /// The bytes of the `101` that accepts this request.
   ///
-  /// It agrees to no extension.
-  ///
-  /// - Parameter subprotocol: one of ``offeredSubprotocols``, or `nil` for none.
+  /// - Parameters:
+  ///   - subprotocol: one of ``offeredSubprotocols``, or `nil` for none.
+  ///   - deflate: ``deflate``, or `nil` to compress nothing.
   /// - Returns: a whole response head.
-  public func acceptance(subprotocol: String?) -> [UInt8] {
+  public func acceptance(subprotocol: String?, deflate: PermessageDeflate.Agreement? = nil) -> [UInt8] {
     precondition(subprotocol.map { offeredSubprotocols.contains($0) } ?? true)
+    precondition(deflate == nil || deflate == self.deflate)
     var text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     text += "Sec-WebSocket-Accept: \(OpeningHandshake.accept(for: key))\r\n"
     if let subprotocol { text += "Sec-WebSocket-Protocol: \(subprotocol)\r\n" }
+    if deflate != nil { text += "Sec-WebSocket-Extensions: \(deflateAnswer)\r\n" }
     return Array((text + "\r\n").utf8)
   }
 }
@@ -86,12 +101,22 @@ public struct UpgradeRequest: Hashable, Sendable {
 public enum UpgradeRefusal {
   /// The bytes of an answer without a body.
   ///
-  /// - Parameter status: 400 to 599.
+  /// A 426 names the version that this server speaks.
+  ///
+  /// - Parameters:
+  ///   - status: 400 to 599.
+  ///   - fields: further fields, such as `WWW-Authenticate` or `Retry-After`: a token, and visible ASCII.
   /// - Returns: a whole response.
-  public static func response(status: Int) -> [UInt8] {
+  /// - Precondition: the fields can be sent, and none says where the answer or the connection ends.
+  public static func response(status: Int, fields: [(name: String, value: String)] = []) -> [UInt8] {
     precondition((400...599).contains(status))
     var text = "HTTP/1.1 \(status) \(reason(status))\r\n"
     if status == 426 { text += "Upgrade: websocket\r\nSec-WebSocket-Version: \(OpeningHandshake.version)\r\n" }
+    for (name, value) in fields {
+      precondition(HTTPSyntax.isToken(name) && HTTPSyntax.isSendableValue(value))
+      precondition(!["connection", "content-length", "transfer-encoding"].contains(name.lowercased()))
+      text += "\(name): \(value)\r\n"
+    }
     let connection = status == 426 ? "Upgrade, close" : "close"
     return Array((text + "Connection: \(connection)\r\nContent-Length: 0\r\n\r\n").utf8)
   }
@@ -103,9 +128,12 @@ public enum UpgradeRefusal {
     case 403: "Forbidden"
     case 404: "Not Found"
     case 408: "Request Timeout"
+    case 413: "Content Too Large"
     case 421: "Misdirected Request"
     case 426: "Upgrade Required"
+    case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
+    case 500: "Internal Server Error"
     case 503: "Service Unavailable"
     case 505: "HTTP Version Not Supported"
     default: "Error"

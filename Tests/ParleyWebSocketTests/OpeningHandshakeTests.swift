@@ -111,6 +111,29 @@ struct OpeningHandshakeTests {
     #expect(text.hasSuffix("\r\n\r\n"))
   }
 
+  @Test("a refusal carries the fields that its status needs, and closes")
+  func refusalFields() throws {
+    let bytes = UpgradeRefusal.response(
+      status: 401, fields: [("WWW-Authenticate", "Bearer realm=\"a\""), ("Retry-After", "1")])
+    let answer = try HTTPResponseHead(head(bytes))
+    #expect(answer.status == 401)
+    #expect(answer.fields["www-authenticate"] == "Bearer realm=\"a\"")
+    #expect(answer.fields["retry-after"] == "1")
+    #expect(answer.fields["connection"] == "close")
+    #expect(answer.framing == .count(0))
+    #expect(answer.fields["sec-websocket-version"] == nil)
+    for status in [400, 401, 403, 404, 408, 413, 421, 426, 429, 431, 500, 503, 505, 599] {
+      #expect(try HTTPResponseHead(head(UpgradeRefusal.response(status: status))).status == status)
+    }
+  }
+
+  @Test("another version is answered with 426 whatever its key looks like")
+  func versionFirst() {
+    let text = Self.good.replacing("dGhlIHNhbXBsZSBub25jZQ==", with: "short").replacing(
+      "Version: 13", with: "Version: 14")
+    #expect(throws: HTTPError.unsupportedWebSocketVersion) { try Self.upgrade(text) }
+  }
+
   static let url = WebURL("ws://server.example.com/chat")!
   static let nonce = Array("the sample nonce".utf8)
   static let accept = "Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n"
