@@ -18,6 +18,8 @@ struct Options {
   var port: UInt16 = 9001
   var certificateFile: String?
   var privateKeyFile: String?
+  var origins: Set<String> = []
+  var logs = false
 
   static let help = """
     websocket-echo: sends every WebSocket message back as it came.
@@ -28,6 +30,8 @@ struct Options {
       --port N         the port; 0 lets the kernel choose (9001)
       --tls-cert FILE  speak wss:// with this certificate chain, in PEM
       --tls-key FILE   and its private key, in PEM
+      --origin ORIGIN  let pages of this origin connect, such as http://127.0.0.1:8000; may be given again
+      --log            say who connects and how each connection ends
       --help           this page
 
     The first line of its output says where it listens. SIGINT and SIGTERM close all connections with 1001.
@@ -53,6 +57,8 @@ struct Options {
       case "--port": port = try number(word, 0...65_535)
       case "--tls-cert": certificateFile = try value(word)
       case "--tls-key": privateKeyFile = try value(word)
+      case "--origin": origins.insert(try value(word))
+      case "--log": logs = true
       case "--help", "-h": return nil
       default: throw UsageError("there is no option '\(word)'")
       }
@@ -73,6 +79,7 @@ struct Options {
     if let certificateFile, let privateKeyFile {
       configuration.tls = try TLSServerContext(certificateFile: certificateFile, privateKeyFile: privateKeyFile)
     }
+    configuration.policy.allowedOrigins = origins
     configuration.maximumUnauthenticatedCount = 20_000
     configuration.maximumConnectionCount = 20_000
     configuration.limits.acceptsText = true

@@ -22,13 +22,13 @@ enum WebSocketEcho {
     let loop = try EventLoop()
     let server = try WebSocketServer(loop: loop, configuration: try options.configuration()) { request, _ in
       .accept(subprotocol: request.subprotocol) { connection in
+        if options.logs { say("opened \(connection.info.summary)") }
         connection.start(
           onMessage: { kind, payload in connection.send(kind, payload) },
-          onClose: { _ in })
+          onClose: { closure in if options.logs { say(closure.summary) } })
       }
     }
-    print("listening on \(options.isSecure ? "wss" : "ws")://\(server.localAddress)")
-    fflush(nil)
+    say("listening on \(options.isSecure ? "wss" : "ws")://\(server.localAddress)")
 
     let (signals, arrival) = AsyncStream.makeStream(of: ProcessSignal.self)
     try loop.watch([.interrupt, .terminate]) { arrival.yield($0) }
@@ -37,8 +37,30 @@ enum WebSocketEcho {
     loop.shutDown()
   }
 
+  /// Prints a line now, also into a pipe.
+  @Sendable static func say(_ text: String) {
+    print(text)
+    fflush(nil)
+  }
+
   static func complain(_ text: String) {
     let line = text + "\n"
     _ = write(STDERR_FILENO, line, line.utf8.count)
+  }
+}
+
+extension ConnectionInfo {
+  /// Who is at the other end, and what TLS agreed on.
+  var summary: String {
+    [peerAddress?.description ?? "-", tls?.version, tls?.group].compactMap(\.self).joined(separator: " ")
+  }
+}
+
+extension WebSocketClosure {
+  var summary: String {
+    switch self {
+    case .closed(let code, let reason): "closed \(code.rawValue) \(reason)"
+    case .failed(let error): "failed: \(error)"
+    }
   }
 }
