@@ -274,7 +274,9 @@ struct TLSTests {
       let record = Record()
       let connection = try await ConnectionTests.connect(
         server, on: loop, scheme: "wss", tls: trust, record: record)
-      #expect(connection.info.tls == .init(version: "TLSv1.3", group: "X25519MLKEM768"))
+      let expected = ConnectionInfo.TLSParameters(
+        version: "TLSv1.3", group: "X25519MLKEM768", applicationProtocol: "http/1.1", isResumed: false)
+      #expect(connection.info.tls == expected)
       let exporter = try #require(connection.info.tlsExporter)
       #expect(exporter.count == 32)
       #expect(server.state.withLock { $0.infos.map(\.tlsExporter) } == [exporter])
