@@ -62,7 +62,11 @@ public struct HTTPFields: Hashable, Sendable {
     while let byte = value.first, HTTPSyntax.isWhitespace(byte) { value.removeFirst() }
     while let byte = value.last, HTTPSyntax.isWhitespace(byte) { value.removeLast() }
     var text = ""
-    for byte in value { text.unicodeScalars.append(Unicode.Scalar(byte)) }
+    if value.allSatisfy({ $0 < 0x80 }) {
+      text = String(decoding: value, as: UTF8.self)
+    } else {
+      for byte in value { text.unicodeScalars.append(Unicode.Scalar(byte)) }
+    }
     append(name: String(decoding: name, as: UTF8.self).lowercased(), value: text)
   }
 }

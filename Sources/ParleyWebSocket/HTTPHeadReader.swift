@@ -34,11 +34,19 @@ public struct HTTPHeadReader: Sendable {
   ///   then spent.
   public mutating func receive(_ input: RawSpan) throws(HTTPError) -> Int {
     var reader = ByteReader(input)
-    while state != .complete, let byte = reader.readUInt8() {
-      guard bytes.count &+ skippedCount < limits.maximumHeadByteCount else {
-        throw .headTooLarge(limit: limits.maximumHeadByteCount)
+    while state != .complete, !reader.isAtEnd {
+      let room = limits.maximumHeadByteCount &- bytes.count &- skippedCount
+      guard room > 0 else { throw .headTooLarge(limit: limits.maximumHeadByteCount) }
+      // Most bytes are the inside of a line: they are taken many at a time.
+      if state == .inLine {
+        let rest = input.extracting(reader.consumed..<(reader.consumed &+ min(room, reader.remaining)))
+        let count = HTTPSyntax.textPrefixCount(rest)
+        if count > 0, let text = reader.read(count: count) {
+          bytes.append(contentsOf: text)
+          continue
+        }
       }
-      try step(byte)
+      if let byte = reader.readUInt8() { try step(byte) }
     }
     return reader.consumed
   }
@@ -62,7 +70,7 @@ public struct HTTPHeadReader: Sendable {
         guard state != .lineStart || lineCount > 0 else { throw .malformedRequestLine }
         state = state == .lineStart ? .afterLastReturn : .afterReturn
       } else {
-        guard byte == UInt8(ascii: "\t") || byte >= 0x20 && byte != 0x7F else { throw .invalidByte(byte) }
+        guard HTTPSyntax.isTextByte(byte) else { throw .invalidByte(byte) }
         if state != .inLine {
           lineCount &+= 1
           guard lineCount &- 1 <= limits.maximumFieldCount else {

@@ -30,7 +30,12 @@ public struct HTTPRequestHead: Hashable, Sendable {
   /// The method, a token; case matters.
   public let method: String
   /// The request target: a path with a query, or `*`.
+  ///
+  /// Of an absolute URI, the path and query.
   public let target: String
+  /// The host asked for, in lower case, without port and brackets: that of an absolute target, or else `Host`'s; `nil` in
+  /// HTTP/1.0 without either.
+  public let host: String?
   /// Whether the version is HTTP/1.1, not HTTP/1.0.
   public let isHTTP11: Bool
   /// The header fields.
@@ -54,17 +59,40 @@ public struct HTTPRequestHead: Hashable, Sendable {
     default: throw parts[2].starts(with: "HTTP/".utf8) ? .unsupportedHTTPVersion : .malformedRequestLine
     }
     method = String(decoding: parts[0], as: UTF8.self)
-    let target = parts[1]
-    guard target.first == UInt8(ascii: "/") || target.elementsEqual("*".utf8) && method == "OPTIONS",
-      target.allSatisfy(HTTPSyntax.isTargetByte)
-    else { throw .malformedRequestLine }
-    self.target = String(decoding: target, as: UTF8.self)
+    let target = try RequestTarget(parts[1], method: method)
+    self.target = target.path
 
     var fields = HTTPFields()
     for line in lines.dropFirst() { try fields.receive(line: line) }
-    let host = try fields.single("host")
-    guard host.map({ HTTPSyntax.hostAndPort($0) != nil }) ?? !isHTTP11 else { throw .invalidHost }
+    let field = try fields.single("host")
+    let fieldHost = field.flatMap { HTTPSyntax.hostAndPort($0)?.host }
+    guard fieldHost != nil || field == nil && !isHTTP11 else { throw .invalidHost }
+    host = target.host ?? fieldHost
     framing = try .stated(by: fields, isHTTP11: isHTTP11) ?? .none
     self.fields = fields
+  }
+}
+
+/// A request target that an origin server takes: a path, an absolute URI, or `*` (RFC 9112 section 3.2).
+private struct RequestTarget {
+  let path: String
+  let host: String?
+
+  init(_ bytes: ArraySlice<UInt8>, method: String) throws(HTTPError) {
+    guard bytes.allSatisfy(HTTPSyntax.isTargetByte) else { throw .malformedRequestLine }
+    let text = String(decoding: bytes, as: UTF8.self)
+    if bytes.first == UInt8(ascii: "/") || text == "*" && method == "OPTIONS" {
+      (path, host) = (text, nil)
+      return
+    }
+    // A server must take an absolute URI, and heed it more than `Host` (section 3.2.2).
+    guard let mark = text.firstRange(of: "://"), ["http", "https"].contains(text[..<mark.lowerBound].lowercased())
+    else { throw .malformedRequestLine }
+    let rest = text[mark.upperBound...]
+    let authority = rest.prefix { $0 != "/" && $0 != "?" }
+    guard let host = HTTPSyntax.hostAndPort(authority)?.host else { throw .malformedRequestLine }
+    let path = rest[authority.endIndex...]
+    self.path = path.first == "/" ? String(path) : "/" + path
+    self.host = host
   }
 }

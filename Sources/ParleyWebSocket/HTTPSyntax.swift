@@ -1,3 +1,5 @@
+internal import ParleyWire
+
 /// The characters of RFC 9110 and RFC 3986.
 enum HTTPSyntax {
   /// `tchar` (RFC 9110 section 5.6.2).
@@ -21,6 +23,26 @@ enum HTTPSyntax {
   }
 
   static func isWhitespace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+
+  /// A byte that may be inside a line of a head: a tab, or no control character.
+  static func isTextByte(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\t") || byte >= 0x20 && byte != 0x7F }
+
+  /// How many bytes at the start are ``isTextByte(_:)``; eight a step.
+  static func textPrefixCount(_ bytes: RawSpan) -> Int {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    var reader = ByteReader(bytes)
+    var count = 0
+    while let word = reader.readBigEndian(as: UInt64.self) {
+      // The top bit of a byte that is below 0x20, or that is 0x7F; of one above such a byte too, perhaps.
+      let delete = word ^ (ones &* 0x7F)
+      let suspects = (word &- ones &* 0x20) & ~word | (delete &- ones) & ~delete
+      guard suspects & (ones &* 0x80) == 0 else { break }
+      count &+= 8
+    }
+    var rest = ByteReader(bytes.extracting(count..<bytes.byteCount))
+    while let byte = rest.readUInt8(), isTextByte(byte) { count &+= 1 }
+    return count
+  }
 
   static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 

@@ -33,11 +33,11 @@ public final class MessageDeflater {
       output.append(0x00)
       return
     }
-    takeStream(message.byteCount).deflate(message, into: &output)
+    takeStream().deflate(message, into: &output)
     output.removeLast(4)
   }
 
-  private func takeStream(_ byteCount: Int) -> DeflateStream {
+  private func takeStream() -> DeflateStream {
     if let stream { return stream }
     guard keepsContext else { return pool.deflater(shape) }
     let made = DeflateStream(shape)

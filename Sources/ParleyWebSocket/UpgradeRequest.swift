@@ -50,8 +50,8 @@ public struct UpgradeRequest: Hashable, Sendable {
     guard head.method == "GET", head.isHTTP11 else { throw .notAnUpgrade }
     let fields = head.fields
     guard head.framing == .none || head.framing == .count(0) else { throw .unexpectedBody }
-    guard let authority = fields["host"].flatMap({ HTTPSyntax.hostAndPort($0) }) else { throw .invalidHost }
-    host = authority.host
+    guard let host = head.host else { throw .invalidHost }
+    self.host = host
     guard policy.allowedHosts?.contains(host) ?? true else { throw .hostRefused }
     try OpeningHandshake.requireUpgrade(fields)
     guard try fields.single("sec-websocket-version") == OpeningHandshake.version else {

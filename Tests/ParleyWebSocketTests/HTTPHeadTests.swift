@@ -84,6 +84,59 @@ struct HTTPHeadTests {
     #expect(throws: error) { try HTTPRequestHead(head(Array(text.utf8))) }
   }
 
+  @Test(
+    "a target is a path or an absolute URI, whose host counts more than the field's",
+    arguments: [
+      ("/a?b", "/a?b", "field"), ("http://Target.example:81/a?b", "/a?b", "target.example"),
+      ("HTTPS://target", "/", "target"), ("http://target?b", "/?b", "target"), ("http://[::1]/", "/", "::1"),
+      // What a path says further on is no authority.
+      ("/http://target/", "/http://target/", "field"),
+    ])
+  func targets(target: String, path: String, host: String) throws {
+    let head = try request("GET \(target) HTTP/1.1\nHost: field:80\n\n")
+    #expect(head.target == path)
+    #expect(head.host == host)
+    // The field must be there and be a host all the same.
+    #expect(throws: HTTPError.invalidHost) { try request("GET \(target) HTTP/1.1\n\n") }
+    #expect(throws: HTTPError.invalidHost) { try request("GET \(target) HTTP/1.1\nHost: a b\n\n") }
+  }
+
+  @Test(
+    "other targets are refused",
+    arguments: [
+      "ws://a/", "ftp://a/", "http:///a", "http://", "http://u@a/", "http://a:b/", "http:/a", "a:80", "*", "",
+      "http://a#b",
+      "http://ä/", "http://[::1/",
+    ])
+  func badTargets(target: String) {
+    #expect(throws: HTTPError.malformedRequestLine) { try request("GET \(target) HTTP/1.1\nHost: a\n\n") }
+  }
+
+  @Test("OPTIONS * has no host but the field's, and HTTP/1.0 perhaps none")
+  func hosts() throws {
+    #expect(try request("OPTIONS * HTTP/1.1\nHost: A\n\n").host == "a")
+    #expect(try request("GET / HTTP/1.0\n\n").host == nil)
+    #expect(try request("GET http://a/ HTTP/1.0\n\n").host == "a")
+  }
+
+  @Test("each byte of a line is looked at, wherever it stands", arguments: 0..<24)
+  func everyByte(position: Int) throws {
+    let start = "GET / HTTP/1.1\r\nHost: a\r\nX: "
+    for byte in UInt8.min...UInt8.max where byte != UInt8(ascii: "\r") && byte != UInt8(ascii: "\n") {
+      var value = [UInt8](repeating: UInt8(ascii: "x"), count: 24)
+      value[position] = byte
+      let bytes = Array(start.utf8) + value + Array("\r\n\r\n".utf8)
+      if byte == 9 || byte >= 0x20 && byte != 0x7F {
+        let read = try #require(try HTTPRequestHead(head(bytes)).fields["x"])
+        let isTrimmed = [9, 32].contains(byte) && [0, 23].contains(position)
+        #expect(read.unicodeScalars.count == (isTrimmed ? 23 : 24))
+        if !isTrimmed { #expect(Array(read.unicodeScalars)[position].value == UInt32(byte)) }
+      } else {
+        #expect(throws: HTTPError.invalidByte(byte)) { try head(bytes) }
+      }
+    }
+  }
+
   @Test("the head's size has a limit: at it, and one past")
   func sizeLimit() throws {
     let frame = "GET / HTTP/1.1\nHost: a\nX: \n\n"
