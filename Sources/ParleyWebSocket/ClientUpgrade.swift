@@ -50,6 +50,8 @@ public struct ClientUpgrade: Hashable, Sendable {
     guard head.isHTTP11 else { throw .malformedAnswer }
     let fields = head.fields
     do throws(HTTPError) { try OpeningHandshake.requireUpgrade(fields) } catch { throw .malformedAnswer }
+    // A list of protocols is for requests.
+    guard fields["upgrade"]?.lowercased() == "websocket" else { throw .malformedAnswer }
     guard fields.values("content-length").isEmpty, fields.values("transfer-encoding").isEmpty else {
       throw .malformedAnswer
     }
@@ -69,7 +71,7 @@ public struct ClientUpgrade: Hashable, Sendable {
   }
 
   private func agreedDeflate(_ fields: HTTPFields) throws(HTTPError) -> PermessageDeflate.Agreement? {
-    guard !fields.values("sec-websocket-extensions").isEmpty else { return nil }
+    guard try fields.single("sec-websocket-extensions") != nil else { return nil }
     guard deflate != nil else { throw .unofferedExtension }
     let elements: [ExtensionOffer]
     do throws(HTTPError) { elements = try ExtensionOffer.all(in: fields) } catch { throw .invalidExtensionAnswer }

@@ -96,9 +96,8 @@ extension PermessageDeflate {
     guard elements.count == 1, let answer = Parameters(element, isAnswer: true) else { throw .invalidExtensionAnswer }
     let serverBits = answer.serverMaximumWindowBits ?? 15
     let clientBits = (answer.clientMaximumWindowBits ?? nil) ?? 15
-    // What was asked for must have been granted; a hint may be ignored or tightened, not loosened.
-    guard answer.serverNoContextTakeover || options.keepsReceivingContext, serverBits <= options.receivingWindowBits,
-      answer.clientMaximumWindowBits == nil || clientBits <= options.sendingWindowBits
+    // What was asked for must have been granted. What this end said of itself were hints, which a server may ignore.
+    guard answer.serverNoContextTakeover || options.keepsReceivingContext, serverBits <= options.receivingWindowBits
     else { throw .invalidExtensionAnswer }
     return Agreement(
       serverNoContextTakeover: answer.serverNoContextTakeover,

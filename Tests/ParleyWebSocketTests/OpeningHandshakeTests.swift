@@ -155,6 +155,21 @@ struct OpeningHandshakeTests {
       ("101 S", "200 S", HTTPError.refused(status: 200)),
       ("HTTP/1.1", "HTTP/1.0", .malformedAnswer),
       ("Upgrade: websocket\n", "", .malformedAnswer),
+      ("Upgrade: websocket\n", "Upgrade: websocket, h2c\n", .malformedAnswer),
+      ("Upgrade: websocket\n", "Upgrade: websocket\nUpgrade: websocket\n", .malformedAnswer),
+      (
+        "Connection: Upgrade\n", "Connection: Upgrade\nSec-WebSocket-Extensions:\nSec-WebSocket-Extensions:\n",
+        .duplicateField("sec-websocket-extensions")
+      ),
+      (
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n",
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n",
+        .duplicateField("sec-websocket-accept")
+      ),
+      (
+        "Connection: Upgrade\n", "Connection: Upgrade\nSec-WebSocket-Protocol: chat\nSec-WebSocket-Protocol: chat\n",
+        .duplicateField("sec-websocket-protocol")
+      ),
       ("Connection: Upgrade\n", "", .malformedAnswer),
       ("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOp=", .wrongAccept),
       ("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n", "", .wrongAccept),
