@@ -120,8 +120,8 @@ let package = Package(
     tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"], exclude: ["python"]),
     tests("ParleyNode", ["Parley"]),
     .testTarget(
-      name: "InteropTests", dependencies: ["TestSupport", "Parley", "parley"], path: "Tests/Interop",
-      exclude: ["python"], swiftSettings: common, linkerSettings: linkOpenSSL),
+      name: "InteropTests", dependencies: ["TestSupport", "Parley", "parley", "websocket-echo", "websocket-client"],
+      path: "Tests/Interop", exclude: ["python"], swiftSettings: common, linkerSettings: linkOpenSSL),
     .testTarget(name: "TidyTests", swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]

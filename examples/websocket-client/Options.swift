@@ -16,6 +16,8 @@ struct UsageError: Error {
 struct Options {
   var url: WebURL?
   var authorityFile: String?
+  var certificateFile: String?
+  var privateKeyFile: String?
   var subprotocols: [String] = []
   var fields: [(name: String, value: String)] = []
   var fuzzingServer: String?
@@ -28,6 +30,7 @@ struct Options {
            websocket-client --autobahn URL [--agent NAME] [options]
 
       --ca FILE                for wss://, trust the authorities in this file, in PEM, and no others
+      --cert FILE, --key FILE  for servers that want to know their clients: a certificate chain and its key, in PEM
       --subprotocol NAME       offer a subprotocol; may be given again, the preferred one first
       --header 'NAME: VALUE'   send a further header field; may be given again
       --autobahn URL           play every case of the fuzzing server there, sending back what it sends
@@ -48,6 +51,8 @@ struct Options {
     while let word = words.next() {
       switch word {
       case "--ca": authorityFile = try value(word)
+      case "--cert": certificateFile = try value(word)
+      case "--key": privateKeyFile = try value(word)
       case "--subprotocol": subprotocols.append(try Self.subprotocol(value(word)))
       case "--header": fields.append(try Self.field(value(word)))
       case "--autobahn": fuzzingServer = try value(word)
@@ -58,6 +63,7 @@ struct Options {
       default: url = try Self.url(word)
       }
     }
+    guard (certificateFile == nil) == (privateKeyFile == nil) else { throw UsageError("--cert and --key go together") }
     guard (url == nil) != (fuzzingServer == nil) else { throw UsageError("give a URL, or --autobahn and a URL") }
   }
 
@@ -92,8 +98,11 @@ struct Options {
 
   /// What to ask for and put up with: enough for the largest cases of the Autobahn suite.
   func connection() throws -> WebSocketClient.Options {
-    var options = WebSocketClient.Options(
-      subprotocols: subprotocols, tls: try TLSClientContext(authorityFile: authorityFile))
+    var tls = TLSClientConfiguration(authorityFile: authorityFile)
+    if let certificateFile, let privateKeyFile {
+      tls.identity = TLSIdentity(certificateFile: certificateFile, privateKeyFile: privateKeyFile)
+    }
+    var options = WebSocketClient.Options(subprotocols: subprotocols, tls: try TLSClientContext(tls))
     options.fields = fields
     options.limits.acceptsText = true
     options.limits.maximumMessageByteCount = 16 << 20

@@ -18,6 +18,7 @@ struct Options {
   var port: UInt16 = 9001
   var certificateFile: String?
   var privateKeyFile: String?
+  var clientAuthorityFile: String?
   var origins: Set<String> = []
   var logs = false
 
@@ -30,11 +31,13 @@ struct Options {
       --port N         the port; 0 lets the kernel choose (9001)
       --tls-cert FILE  speak wss:// with this certificate chain, in PEM
       --tls-key FILE   and its private key, in PEM
+      --client-ca FILE only let in clients with a certificate of the authorities in this file, in PEM
       --origin ORIGIN  let pages of this origin connect, such as http://127.0.0.1:8000; may be given again
       --log            say who connects and how each connection ends
       --help           this page
 
-    The first line of its output says where it listens. SIGINT and SIGTERM close all connections with 1001.
+    The first line of its output says where it listens. SIGINT and SIGTERM close all connections with 1001,
+    SIGHUP reads the certificates again.
     """
 
   /// Reads the command line; `nil` where it asks for help.
@@ -57,6 +60,7 @@ struct Options {
       case "--port": port = try number(word, 0...65_535)
       case "--tls-cert": certificateFile = try value(word)
       case "--tls-key": privateKeyFile = try value(word)
+      case "--client-ca": clientAuthorityFile = try value(word)
       case "--origin": origins.insert(try value(word))
       case "--log": logs = true
       case "--help", "-h": return nil
@@ -65,6 +69,9 @@ struct Options {
     }
     guard (certificateFile == nil) == (privateKeyFile == nil) else {
       throw UsageError("--tls-cert and --tls-key go together", hint: "give both for wss://, or neither for ws://")
+    }
+    guard clientAuthorityFile == nil || isSecure else {
+      throw UsageError("--client-ca is for wss:// only", hint: "give --tls-cert and --tls-key too")
     }
   }
 
@@ -77,7 +84,10 @@ struct Options {
     }
     var configuration = WebSocketServer.Configuration(address: .address(address))
     if let certificateFile, let privateKeyFile {
-      configuration.tls = try TLSServerContext(certificateFile: certificateFile, privateKeyFile: privateKeyFile)
+      let identity = TLSIdentity(certificateFile: certificateFile, privateKeyFile: privateKeyFile)
+      var tls = TLSServerConfiguration(identities: [identity])
+      if let clientAuthorityFile { tls.clientCertificates = .required(authorityFile: clientAuthorityFile) }
+      configuration.tls = try TLSServerContext(tls)
     }
     configuration.policy.allowedOrigins = origins
     configuration.maximumUnauthenticatedCount = 20_000

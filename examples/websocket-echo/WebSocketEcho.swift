@@ -20,7 +20,8 @@ enum WebSocketEcho {
 
   static func serve(_ options: Options) async throws {
     let loop = try EventLoop()
-    let server = try WebSocketServer(loop: loop, configuration: try options.configuration()) { request, _ in
+    let configuration = try options.configuration()
+    let server = try WebSocketServer(loop: loop, configuration: configuration) { request, _ in
       .accept(subprotocol: request.subprotocol) { connection in
         if options.logs { say("opened \(connection.info.summary)") }
         connection.start(
@@ -31,10 +32,23 @@ enum WebSocketEcho {
     say("listening on \(options.isSecure ? "wss" : "ws")://\(server.localAddress)")
 
     let (signals, arrival) = AsyncStream.makeStream(of: ProcessSignal.self)
-    try loop.watch([.interrupt, .terminate]) { arrival.yield($0) }
-    for await _ in signals { break }
+    try loop.watch([.interrupt, .terminate, .hangUp]) { arrival.yield($0) }
+    for await signal in signals {
+      guard signal == .hangUp, let tls = configuration.tls else { break }
+      reload(tls, logs: options.logs)
+    }
     await server.close()
     loop.shutDown()
+  }
+
+  /// Reads the certificates again, for the connections from now on.
+  static func reload(_ tls: TLSServerContext, logs: Bool) {
+    do {
+      try tls.reload()
+      if logs { say("read the certificates again") }
+    } catch {
+      complain("websocket-echo: the old certificates stay in use: \(error)")
+    }
   }
 
   /// Prints a line now, also into a pipe.
@@ -52,7 +66,8 @@ enum WebSocketEcho {
 extension ConnectionInfo {
   /// Who is at the other end, and what TLS agreed on.
   var summary: String {
-    [peerAddress?.description ?? "-", tls?.version, tls?.group].compactMap(\.self).joined(separator: " ")
+    [peerAddress?.description ?? "-", tls?.version, tls?.group, tls?.applicationProtocol, peerCertificate?.subject]
+      .compactMap(\.self).joined(separator: " ")
   }
 }
 
