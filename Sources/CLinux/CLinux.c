@@ -27,13 +27,19 @@ int parley_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token) {
 int parley_epoll_remove(int epoll, int fd) { return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, 0); }
 
 int parley_epoll_wait(int epoll, struct parley_epoll_event *events, int capacity, int timeout_ms) {
-  struct epoll_event raw[256];
-  int count = epoll_wait(epoll, raw, capacity < 256 ? capacity : 256, timeout_ms);
+  struct epoll_event raw[PARLEY_EPOLL_CAPACITY];
+  int count = epoll_wait(epoll, raw, capacity < PARLEY_EPOLL_CAPACITY ? capacity : PARLEY_EPOLL_CAPACITY, timeout_ms);
   for (int i = 0; i < count; i++) {
     events[i].events = raw[i].events;
     events[i].token = raw[i].data.u64;
   }
   return count;
+}
+
+ptrdiff_t parley_send_both(int fd, const void *head, size_t head_count, const void *body, size_t body_count) {
+  struct iovec parts[2] = {{(void *)head, head_count}, {(void *)body, body_count}};
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+  return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
 int parley_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

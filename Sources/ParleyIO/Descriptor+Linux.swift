@@ -35,12 +35,35 @@ enum Descriptor {
     transfer(unsafe recv(fd, buffer.baseAddress, buffer.count, 0), "recv")
   }
 
-  static func send(_ fd: CInt, _ bytes: borrowing [UInt8], from start: Int) -> Transfer {
-    let count = unsafe bytes.withUnsafeBytes { all in
+  /// Sends once, through TLS if there is a session.
+  static func send(_ fd: CInt, _ tls: TLSSession?, _ bytes: borrowing [UInt8], from start: Int) -> Transfer {
+    unsafe bytes.withUnsafeBytes { all in
       let part = unsafe UnsafeRawBufferPointer(rebasing: all[start...])
-      return unsafe Glibc.send(fd, part.baseAddress, part.count, CInt(MSG_NOSIGNAL))
+      if let tls { return unsafe tls.send(part) }
+      return transfer(unsafe Glibc.send(fd, part.baseAddress, part.count, CInt(MSG_NOSIGNAL)), "send")
     }
-    return transfer(count, "send")
+  }
+
+  /// Sends the rest of `head`, then `body`, in one call.
+  static func send(_ fd: CInt, _ head: borrowing [UInt8], from start: Int, then body: RawSpan) -> Transfer {
+    let count = unsafe head.withUnsafeBytes { head in
+      unsafe body.withUnsafeBytes { body in
+        unsafe parley_send_both(
+          fd, head.baseAddress.map { unsafe $0 + start }, head.count &- start, body.baseAddress, body.count)
+      }
+    }
+    return transfer(count, "sendmsg")
+  }
+
+  /// Reads once, through TLS if there is a session, to the end of what `span` holds.
+  static func receive(_ fd: CInt, _ tls: TLSSession?, into span: inout OutputSpan<UInt8>) -> Transfer {
+    var result = Transfer.wouldBlock
+    unsafe span.withUnsafeMutableBufferPointer { buffer, count in
+      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[count...])
+      result = if let tls { unsafe tls.receive(into: room) } else { unsafe receive(fd, into: room) }
+      if case .count(let added) = result { count &+= added }
+    }
+    return result
   }
 
   private static func transfer(_ count: Int, _ call: String) -> Transfer {
@@ -193,9 +216,11 @@ enum Descriptor {
 
   // MARK: TCP listeners
 
-  static func listen(at address: SocketAddress) throws(IOError) -> CInt {
+  /// Listens; `isShared` lets other sockets of this user listen at the same address and share what comes.
+  static func listen(at address: SocketAddress, isShared: Bool = false) throws(IOError) -> CInt {
     let fd = try makeTCP(address)
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    if isShared { setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1) }
     if address.isIPv6 { setOption(fd, CInt(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
     let result = unsafe address.withSocketAddress { unsafe bind(fd, $0, $1) }
     guard result == 0, Glibc.listen(fd, 1024) == 0 else {
@@ -218,7 +243,7 @@ enum Descriptor {
 /// The memory that a loop receives into; one callback at a time looks at it.
 @safe
 final class ReceiveBuffer {
-  static let byteCount = 65_536
+  static let byteCount = 1 << 18
 
   private let memory: UnsafeMutableRawBufferPointer
 

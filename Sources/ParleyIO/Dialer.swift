@@ -15,9 +15,10 @@ final class Dialer: StreamOwner, @unchecked Sendable {
   private let host: String
   private let tls: TLSClientContext?
   private let rule: AddressRule
-  private let limits: WebSocketLimits
+  private let limits: SharedLimits
   private var completion: ((Result<(StreamSocket, CInt), IOError>) -> Void)?
   private var candidates: [SocketAddress] = []
+  private var address: SocketAddress?
   private var stream: (socket: StreamSocket, fd: CInt)?
   private var lastError: IOError?
 
@@ -29,7 +30,7 @@ final class Dialer: StreamOwner, @unchecked Sendable {
     self.host = host
     self.tls = tls
     self.rule = rule
-    self.limits = limits
+    self.limits = SharedLimits(limits)
     self.completion = completion
   }
 
@@ -61,6 +62,7 @@ final class Dialer: StreamOwner, @unchecked Sendable {
     guard let address = candidates.popLast() else {
       return finish(.failure(lastError ?? .connectFailed(host, errno: 0)))
     }
+    self.address = address
     do throws(IOError) {
       let fd = try Descriptor.makeTCP(address)
       let session: TLSSession?
@@ -72,7 +74,7 @@ final class Dialer: StreamOwner, @unchecked Sendable {
         throw error
       }
       let socket = StreamSocket(
-        loop: loop, fd: fd, isConnected: false, tls: session, address: address.description, limits: limits)
+        loop: loop, fd: fd, isConnected: false, tls: session, limits: limits)
       stream = (socket, fd)
       socket.start(owner: self)
     } catch {
@@ -95,13 +97,13 @@ final class Dialer: StreamOwner, @unchecked Sendable {
 
   func streamDidReceive(_: inout MutableRawSpan) {}
   func streamDidEnd() {}
-  func streamDidDrain() {}
 
   func streamDidClose(_ error: IOError?) {
     guard completion != nil else { return }
-    lastError = error ?? .connectionLost
     stream = nil
     // Another address may take the connection; a certificate that is wrong is wrong everywhere.
-    if case .connectFailed = lastError { tryNext() } else { finish(.failure(lastError ?? .connectionLost)) }
+    guard case .connectFailed(_, let number) = error else { return finish(.failure(error ?? .connectionLost)) }
+    lastError = .connectFailed(address?.description ?? host, errno: number)
+    tryNext()
   }
 }

@@ -129,9 +129,6 @@ private final class Fetch: StreamOwner, @unchecked Sendable {
     socket.setReading(true)
   }
 
-  func streamDidOpen() {}
-  func streamDidDrain() {}
-
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     guard completion != nil else { return }
     do throws(HTTPError) {

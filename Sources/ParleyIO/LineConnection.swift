@@ -21,12 +21,16 @@ public final class LineConnection: @unchecked Sendable {
 
   init(loop: EventLoop, fd: CInt) {
     self.loop = loop
+    stream = StreamSocket(loop: loop, fd: fd, isConnected: true, tls: nil, limits: Self.limits)
+  }
+
+  private static let limits: SharedLimits = {
     var limits = WebSocketLimits()
     // A person's terminal may hold the other end: lines may wait longer, and more of them.
     limits.maximumBufferedByteCount = 16 << 20
     limits.stallTimeout = .seconds(60)
-    stream = StreamSocket(loop: loop, fd: fd, isConnected: true, tls: nil, address: "", limits: limits)
-  }
+    return SharedLimits(limits)
+  }()
 
   func attach(onEnd: @escaping (LineConnection) -> Void) { self.onEnd = onEnd }
 
@@ -71,9 +75,6 @@ public final class LineConnection: @unchecked Sendable {
 }
 
 extension LineConnection: StreamOwner {
-  func streamDidOpen() {}
-  func streamDidDrain() {}
-
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     var start = 0
     let span = bytes.bytes

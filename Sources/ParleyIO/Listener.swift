@@ -72,6 +72,7 @@ final class Listener: EventHandler, @unchecked Sendable {
     }
   }
 
+  func wake() {}
   func endOfTurn() {}
   func loopDidEnd() { stop() }
 }

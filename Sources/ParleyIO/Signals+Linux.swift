@@ -83,6 +83,7 @@ private final class SignalWatcher: EventHandler, @unchecked Sendable {
     if Descriptor.readCounter(fd) { onSignal(signal) }
   }
 
+  func wake() {}
   func endOfTurn() {}
   func loopDidEnd() {}
 }

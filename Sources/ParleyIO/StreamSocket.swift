@@ -1,5 +1,6 @@
 internal import CLinux
 internal import ParleyWebSocket
+internal import ParleyWire
 
 /// Who a ``StreamSocket`` tells what happens to it.
 protocol StreamOwner: AnyObject {
@@ -7,12 +8,40 @@ protocol StreamOwner: AnyObject {
   func streamDidOpen()
   /// Bytes came. They lie in the loop's buffer and are gone after the call.
   func streamDidReceive(_ bytes: inout MutableRawSpan)
+  /// How many of the coming bytes the owner would rather have read into memory of its own.
+  var streamDirectByteCount: Int { get }
+  /// Has `read` put bytes, at most `streamDirectByteCount`, into memory of the owner's.
+  func streamReceiveDirectly(_ read: (inout OutputSpan<UInt8>) -> Void)
   /// The peer will send no more.
   func streamDidEnd()
-  /// Everything written has been handed to the kernel.
+  /// Few bytes wait to be sent where many did, or none where some did.
   func streamDidDrain()
+  /// More bytes wait than may: the owner ends the connection.
+  func streamDidOverflow(_ stream: StreamSocket)
+  /// The first offset of the socket's output, sent or not yet in part, at which nothing is begun.
+  func streamBoundary(in stream: StreamSocket) -> Int
+  /// The time has come that was asked for with `wake`, or an earlier one.
+  func streamDidWake()
   /// The socket is closed; nothing more is called. `nil` after a close that this end wanted.
   func streamDidClose(_ error: IOError?)
+}
+
+extension StreamOwner {
+  func streamDidOpen() {}
+  var streamDirectByteCount: Int { 0 }
+  func streamReceiveDirectly(_ read: (inout OutputSpan<UInt8>) -> Void) {}
+  func streamDidDrain() {}
+  func streamDidOverflow(_ stream: StreamSocket) {
+    stream.abort(.slowReader(bufferedByteCount: stream.bufferedByteCount))
+  }
+  func streamBoundary(in stream: StreamSocket) -> Int { stream.outputStart }
+  func streamDidWake() {}
+}
+
+/// Limits that many sockets share.
+final class SharedLimits: Sendable {
+  let value: WebSocketLimits
+  init(_ value: WebSocketLimits) { self.value = value }
 }
 
 /// One connected, non-blocking stream on a loop: TCP or Unix, plain or TLS.
@@ -28,36 +57,48 @@ protocol StreamOwner: AnyObject {
 ///                               ┌────────┐
 ///                               │ closed │
 ///                               └────────┘
+///
+/// What is written while the socket is being read leaves in one system call right after; what is written from
+/// elsewhere, at the end of the loop's turn. A socket with nothing to send holds no buffer.
 final class StreamSocket: EventHandler, @unchecked Sendable {
   private enum State {
     case connecting
     case handshaking
     case open
     /// What is buffered is sent; then the sending side ends; then the peer's end is awaited. What comes is dropped.
-    case finishing(hasEnded: Bool)
+    case finishing
+    /// As `finishing`, with the sending side ended already.
+    case finishingAfterEnd
     case closed
   }
 
+  /// Beyond this what is written is sent in the middle of a turn, so that it stays in the processor's cache.
+  private static let sendAheadByteCount = 1 << 18
+
   let loop: EventLoop
-  private let fd: CInt
-  private(set) var tls: TLSSession?
-  private let address: String
-  private var state: State
-  private var registration: EventLoop.Registration?
+  let fd: CInt
   private var interest: UInt32 = 0
+  private(set) var tls: TLSSession?
+  private let limits: SharedLimits
+  private var registration: EventLoop.Registration?
   private var owner: (any StreamOwner)?
-  private var isReading = false
+  /// When `finishing` ends, or when the peer must have taken some of what waits.
+  private var deadline = MonotonicTime.never
+  private var state: State
+  private(set) var isReading = false
   private var isDirty = false
   private var wantsWrite = false
-  private var hasPendingInput = false
-  private var stalled: ScheduledWork?
-  private var finishing: ScheduledWork?
-  private let maximumBufferedByteCount: Int
-  private let stallTimeout: Duration
+  /// Whether `handle` is under way, which sends at its end what is written.
+  private var isCorked = false
+  /// Whether more waited to be sent than ``WebSocketLimits/resumeByteCount``.
+  private var isBehind = false
+  private var hasOverflowed = false
 
   /// Bytes not sent yet, from `outputStart` on.
   private var output: [UInt8] = []
-  private var outputStart = 0
+  private(set) var outputStart = 0
+  /// An offset in `output` at which the owner began something that must be sent whole or not at all.
+  private(set) var boundary = 0
 
   /// Takes over a socket.
   ///
@@ -66,23 +107,17 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   ///   - fd: the socket, which this object closes.
   ///   - isConnected: `false` while a `connect` is under way.
   ///   - tls: TLS on this socket, if any.
-  ///   - address: the other end, for error messages.
   ///   - limits: how much may wait to be sent, and how long.
-  init(
-    loop: EventLoop, fd: CInt, isConnected: Bool, tls: TLSSession?, address: String, limits: WebSocketLimits
-  ) {
+  init(loop: EventLoop, fd: CInt, isConnected: Bool, tls: TLSSession?, limits: SharedLimits) {
     self.loop = loop
     self.fd = fd
     self.tls = tls
-    self.address = address
-    maximumBufferedByteCount = limits.maximumBufferedByteCount
-    stallTimeout = limits.stallTimeout
+    self.limits = limits
     state = isConnected ? (tls == nil ? .open : .handshaking) : .connecting
   }
 
   deinit {
-    if case .closed = state { return }
-    Descriptor.close(fd)
+    if state != .closed { Descriptor.close(fd) }
   }
 
   /// Begins to wait for events.
@@ -99,15 +134,29 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     switch state {
     case .open: owner.streamDidOpen()
     case .handshaking: continueHandshake()
-    case .connecting, .finishing, .closed: break
+    case .connecting, .finishing, .finishingAfterEnd, .closed: break
     }
   }
 
   /// Hands what happens from here on to another owner.
   func handOver(to owner: any StreamOwner) { self.owner = owner }
 
-  var isClosed: Bool {
-    if case .closed = state { true } else { false }
+  var isClosed: Bool { state == .closed }
+
+  private var isFinishing: Bool { state == .finishing || state == .finishingAfterEnd }
+
+  /// Has `streamDidWake` called at `time`, or earlier.
+  func wake(at time: MonotonicTime) {
+    if let registration { loop.wake(registration, at: time) }
+  }
+
+  func wake() {
+    if deadline <= loop.now {
+      guard isFinishing else { return abort(.slowReader(bufferedByteCount: bufferedByteCount)) }
+      return abort(nil)
+    }
+    if deadline != .never { wake(at: deadline) }
+    owner?.streamDidWake()
   }
 
   // MARK: Reading
@@ -119,24 +168,19 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     guard isReading != self.isReading else { return }
     self.isReading = isReading
     updateInterest()
-    if isReading, tls?.hasPending == true || hasPendingInput { readLater() }
+    if isReading, tls?.hasPending == true { readLater() }
   }
 
   /// TLS may hold bytes that no readiness report will ever announce.
   private func readLater() {
-    hasPendingInput = true
     loop.execute { [self] in handle(events: PARLEY_EPOLL_IN) }
   }
 
   private func read() {
-    hasPendingInput = false
     // A few buffers at most, so that one busy connection does not starve the rest of the loop.
     for _ in 0..<4 {
       guard isWanted else { return }
-      let result = loop.receiveBuffer.receive(fd, tls) { bytes in
-        if case .open = state { owner?.streamDidReceive(&bytes) }
-      }
-      switch result {
+      switch receive() {
       case .count:
         // Without TLS the kernel reports again what is left.
         guard tls != nil else { return }
@@ -154,21 +198,27 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     if tls?.hasPending == true { readLater() }
   }
 
+  private func receive() -> Descriptor.Transfer {
+    guard state == .open, let owner else { return loop.receiveBuffer.receive(fd, tls) { _ in } }
+    guard owner.streamDirectByteCount > 0 else {
+      return loop.receiveBuffer.receive(fd, tls) { owner.streamDidReceive(&$0) }
+    }
+    var result = Descriptor.Transfer.wouldBlock
+    owner.streamReceiveDirectly { span in result = Descriptor.receive(fd, tls, into: &span) }
+    return result
+  }
+
   private var isWanted: Bool {
     switch state {
     case .open: isReading
-    case .finishing: true
+    case .finishing, .finishingAfterEnd: true
     case .connecting, .handshaking, .closed: false
     }
   }
 
-  private var isFinishing: Bool {
-    if case .finishing = state { true } else { false }
-  }
-
   private func receiveEnd() {
-    if case .finishing(let hasEnded) = state {
-      if hasEnded || bufferedByteCount == 0 { return close(nil) }
+    if isFinishing {
+      if state == .finishingAfterEnd || bufferedByteCount == 0 { return close(nil) }
       // What is buffered may still reach a peer that has closed one direction only.
       return setReading(false)
     }
@@ -181,21 +231,78 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   /// Bytes that wait to be sent.
   var bufferedByteCount: Int { output.count &- outputStart }
 
-  /// Lets `body` append to what is sent at the end of this turn of the loop.
+  /// Lets `body` append to what is sent next.
+  @inline(__always)
   func write<R>(_ body: (inout [UInt8]) -> R) -> R {
     let result = body(&output)
+    didWrite()
+    return result
+  }
+
+  private func didWrite() {
     guard !isClosed else {
       output = []
       outputStart = 0
-      return result
+      return
     }
-    if bufferedByteCount > 0 { becomeDirty() }
-    if bufferedByteCount > maximumBufferedByteCount, !isFinishing {
-      let error = IOError.slowReader(bufferedByteCount: bufferedByteCount)
-      // Not at once: the caller is in the middle of something.
-      loop.execute { [self] in abort(error) }
+    let count = bufferedByteCount
+    guard count > 0 else { return }
+    if !wantsWrite, count >= Self.sendAheadByteCount, state == .open { sendAhead() }
+    if !isCorked { becomeDirty() }
+    if wantsWrite { checkOverflow() }
+  }
+
+  /// Sends what is buffered and then `body`, which is copied only as far as the kernel does not take it at once.
+  func writeDirectly(_ body: RawSpan) {
+    guard !wantsWrite, state == .open, tls == nil else {
+      return write { $0.append(contentsOf: body) }
     }
-    return result
+    let head = bufferedByteCount
+    let sent: Int
+    switch Descriptor.send(fd, output, from: outputStart, then: body) {
+    case .count(let count): sent = count
+    case .wouldBlock, .wantsWrite, .end: sent = 0
+    // The next report says so too, at a time when the owner is not in the middle of something.
+    case .failed: sent = 0
+    }
+    guard sent < head &+ body.byteCount else { return emptyOutput() }
+    if sent >= head {
+      emptyOutput()
+      output.append(contentsOf: body.extracting((sent &- head)..<body.byteCount))
+      boundary = output.count
+    } else {
+      outputStart &+= sent
+      output.append(contentsOf: body)
+    }
+    waitForRoom()
+    checkOverflow()
+  }
+
+  /// Nothing written so far can be taken back.
+  func markBoundary() { boundary = output.count }
+
+  /// Takes back what is not being sent yet, from an offset that is not before `boundary`.
+  func discardOutput(from offset: Int) { output.removeSubrange(offset...) }
+
+  /// What waits to be sent, from `boundary` on, and how much of it has been sent.
+  func withUnsentOutput<R>(_ body: (RawSpan, _ boundary: Int, _ sent: Int) -> R) -> R {
+    let output = output
+    // OpenSSL wants the record again that it could not send whole.
+    return body(output.rawSpan, boundary, tls == nil ? outputStart : min(outputStart &+ 16_384, output.count))
+  }
+
+  /// Whether the kernel took less than it was given, and what is written now only waits behind it.
+  var waitsForRoom: Bool { wantsWrite }
+
+  private func checkOverflow() {
+    let count = bufferedByteCount
+    if count > limits.value.resumeByteCount { isBehind = true }
+    guard count > limits.value.maximumBufferedByteCount, state == .open, !hasOverflowed else { return }
+    hasOverflowed = true
+    // Not at once: the caller is in the middle of something.
+    loop.execute { [self] in
+      if state == .open { owner?.streamDidOverflow(self) }
+    }
   }
 
   private func becomeDirty() {
@@ -208,47 +315,73 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   func endOfTurn() {
     isDirty = false
-    switch state {
-    case .open, .finishing: flush()
-    case .connecting, .handshaking, .closed: break
+    if !wantsWrite { flush() }
+  }
+
+  /// Sends what can be sent at once.
+  ///
+  /// - Returns: what went wrong, if something did.
+  private func send() -> IOError? {
+    while bufferedByteCount > 0 {
+      switch Descriptor.send(fd, tls, output, from: outputStart) {
+      case .count(let count):
+        outputStart &+= count
+        if !isFinishing { deadline = .never }
+      case .wouldBlock, .wantsWrite:
+        compactOutput()
+        waitForRoom()
+        return nil
+      case .end:
+        return .connectionLost
+      case .failed(let error):
+        return error
+      }
     }
+    emptyOutput()
+    return nil
+  }
+
+  /// Sends in the middle of a turn; a fault shows at its end, when the owner is not in the middle of something.
+  private func sendAhead() {
+    if send() != nil { becomeDirty() }
   }
 
   private func flush() {
-    while bufferedByteCount > 0 {
-      let result =
-        if let tls {
-          unsafe output.withUnsafeBytes { unsafe tls.send(UnsafeRawBufferPointer(rebasing: $0[outputStart...])) }
-        } else {
-          Descriptor.send(fd, output, from: outputStart)
-        }
-      switch result {
-      case .count(let count):
-        outputStart &+= count
-        stalled?.cancel()
-        stalled = nil
-      case .wouldBlock, .wantsWrite:
-        compactOutput()
-        return waitForRoom()
-      case .end:
-        return close(.connectionLost)
-      case .failed(let error):
-        return close(isFinishing ? nil : error)
-      }
+    switch state {
+    case .open, .finishing: break
+    case .finishingAfterEnd: guard bufferedByteCount > 0 else { return }
+    case .connecting, .handshaking, .closed: return
     }
-    // An idle connection holds no memory for output.
-    output.removeAll(keepingCapacity: output.capacity <= 4096)
-    outputStart = 0
+    if let error = send() { return close(isFinishing ? nil : error) }
+    guard bufferedByteCount == 0 else { return tellDrained() }
     wantsWrite = false
     updateInterest()
-    if case .finishing(false) = state { return endSending() }
+    if state == .finishing { return endSending() }
     // A read may have waited for this.
     if isReading, tls?.hasPending == true { readLater() }
+    isBehind = false
     owner?.streamDidDrain()
   }
 
+  private func tellDrained() {
+    guard isBehind, bufferedByteCount <= limits.value.resumeByteCount else { return }
+    isBehind = false
+    owner?.streamDidDrain()
+  }
+
+  /// An idle connection holds no memory for output; what a callback was lent goes back with its end.
+  private func emptyOutput() {
+    output.removeAll(keepingCapacity: isCorked)
+    outputStart = 0
+    boundary = 0
+  }
+
+  /// Forgets what is sent, in steps that keep the cost of moving the rest small.
   private func compactOutput() {
-    guard outputStart > 65_536, outputStart > output.count / 2 else { return }
+    guard outputStart > 65_536, outputStart > output.count / 2, let start = owner?.streamBoundary(in: self) else {
+      return
+    }
+    boundary = start &- outputStart
     output.removeSubrange(..<outputStart)
     outputStart = 0
   }
@@ -256,10 +389,9 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   private func waitForRoom() {
     wantsWrite = true
     updateInterest()
-    guard stalled == nil else { return }
-    stalled = loop.schedule(after: stallTimeout) { [self] in
-      abort(.slowReader(bufferedByteCount: bufferedByteCount))
-    }
+    guard deadline == .never, !isFinishing else { return }
+    deadline = MonotonicTime.current + limits.value.stallTimeout
+    wake(at: deadline)
   }
 
   // MARK: Ending
@@ -278,18 +410,20 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       break
     case .connecting, .handshaking:
       return abort(nil)
-    case .finishing, .closed:
+    case .finishing, .finishingAfterEnd, .closed:
       return
     }
     // A peer that will take nothing more must not hold the connection: the deadline covers the sending too.
-    state = .finishing(hasEnded: !endsFirst)
-    finishing = loop.schedule(after: timeout) { [self] in abort(nil) }
-    setReading(true)
+    state = endsFirst ? .finishing : .finishingAfterEnd
+    deadline = MonotonicTime.current + timeout
+    wake(at: deadline)
+    isReading = true
+    updateInterest()
     becomeDirty()
   }
 
   private func endSending() {
-    state = .finishing(hasEnded: true)
+    state = .finishingAfterEnd
     tls?.closeNotify()
     Descriptor.shutDownWriting(fd)
     updateInterest()
@@ -305,8 +439,6 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   private func close(_ error: IOError?) {
     guard !isClosed else { return }
     state = .closed
-    stalled?.cancel()
-    finishing?.cancel()
     if let registration { loop.deregister(registration, fd) }
     registration = nil
     Descriptor.close(fd)
@@ -325,24 +457,45 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       finishConnecting()
     case .handshaking:
       continueHandshake()
-    case .open, .finishing:
-      if events & (PARLEY_EPOLL_OUT | PARLEY_EPOLL_ERR | PARLEY_EPOLL_HUP) != 0, wantsWrite { flush() }
-      if events & ~PARLEY_EPOLL_OUT != 0 {
-        if isWanted {
-          read()
-        } else if events & (PARLEY_EPOLL_ERR | PARLEY_EPOLL_HUP) != 0 {
-          // Reported whether asked for or not, again and again: the connection is gone.
-          close(isFinishing ? nil : .connectionLost)
-        }
-      }
+    case .open, .finishing, .finishingAfterEnd:
+      handleOpen(events)
     case .closed:
       break
     }
   }
 
+  private func handleOpen(_ events: UInt32) {
+    if events & (PARLEY_EPOLL_OUT | PARLEY_EPOLL_ERR | PARLEY_EPOLL_HUP) != 0, wantsWrite { flush() }
+    guard events & ~PARLEY_EPOLL_OUT != 0 else { return }
+    guard isWanted else {
+      // Reported whether asked for or not, again and again: the connection is gone.
+      if events & (PARLEY_EPOLL_ERR | PARLEY_EPOLL_HUP) != 0 { close(isFinishing ? nil : .connectionLost) }
+      return
+    }
+    cork()
+    read()
+    uncork()
+  }
+
+  /// Lends the socket the loop's memory for what is written from here to `uncork`.
+  private func cork() {
+    isCorked = true
+    if output.isEmpty { swap(&output, &loop.spareOutput) }
+  }
+
+  private func uncork() {
+    if !wantsWrite, bufferedByteCount > 0 { flush() }
+    isCorked = false
+    guard output.isEmpty, output.capacity > 0 else { return }
+    if output.capacity > loop.spareOutput.capacity, output.capacity <= 4 &* Self.sendAheadByteCount {
+      swap(&output, &loop.spareOutput)
+    }
+    output = []
+  }
+
   private func finishConnecting() {
     let number = Descriptor.pendingError(fd)
-    guard number == 0 else { return close(.connectFailed(address, errno: number)) }
+    guard number == 0 else { return close(.connectFailed("", errno: number)) }
     guard tls != nil else { return becomeOpen() }
     state = .handshaking
     continueHandshake()
@@ -376,14 +529,17 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     switch state {
     case .connecting: PARLEY_EPOLL_OUT
     case .handshaking: wantsWrite ? PARLEY_EPOLL_OUT : PARLEY_EPOLL_IN
-    case .open, .finishing: (isReading ? PARLEY_EPOLL_IN : 0) | (wantsWrite ? PARLEY_EPOLL_OUT : 0)
+    case .open, .finishing, .finishingAfterEnd:
+      (isReading ? PARLEY_EPOLL_IN : 0) | (wantsWrite ? PARLEY_EPOLL_OUT : 0)
     case .closed: 0
     }
   }
 
   private func updateInterest() {
-    guard let registration, interest != neededInterest else { return }
-    interest = neededInterest
-    loop.change(registration, fd, events: interest)
+    guard let registration else { return }
+    let needed = neededInterest
+    guard interest != needed else { return }
+    interest = needed
+    loop.change(registration, fd, events: needed)
   }
 }

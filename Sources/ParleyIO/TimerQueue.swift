@@ -1,10 +1,12 @@
+internal import ParleyWebSocket
+
 /// Work by deadline: a binary heap, in which cancelled work stays until it surfaces or outnumbers the rest.
 struct TimerQueue {
   private var heap: [ScheduledWork] = []
   private var sweepAt = 64
 
   /// The earliest deadline of work that is still wanted.
-  var nextDeadline: ContinuousClock.Instant? {
+  var nextDeadline: MonotonicTime? {
     mutating get {
       while let first = heap.first, first.isCancelled { removeFirst() }
       return heap.first?.deadline
@@ -24,7 +26,7 @@ struct TimerQueue {
   }
 
   /// The next work that is due, taken out.
-  mutating func takeDue(now: ContinuousClock.Instant) -> ScheduledWork? {
+  mutating func takeDue(now: MonotonicTime) -> ScheduledWork? {
     guard let deadline = nextDeadline, deadline <= now else { return nil }
     let work = heap[0]
     removeFirst()

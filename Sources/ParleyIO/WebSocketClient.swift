@@ -12,6 +12,8 @@ public enum WebSocketClient {
     public var fields: [(name: String, value: String)] = []
     /// Whom to trust for `wss`; required there.
     public var tls: TLSClientContext?
+    /// The compression to offer; `nil` for none.
+    public var deflate: PermessageDeflate.Options?
     /// The limits of the connection.
     ///
     /// ``WebSocketLimits/headTimeout`` covers the server's answer.
@@ -85,7 +87,8 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
     self.completion = completion
     reader = HTTPHeadReader(limits: options.limits)
     upgrade = ClientUpgrade(
-      url: url, subprotocols: options.subprotocols, fields: options.fields, nonce: SystemRandom.bytes(16))
+      url: url, subprotocols: options.subprotocols, fields: options.fields, deflate: options.deflate,
+      nonce: SystemRandom.bytes(16))
   }
 
   func start() {
@@ -112,20 +115,23 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
     socket.setReading(true)
   }
 
-  func streamDidOpen() {}
-
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     guard completion != nil, let stream else { return }
     do throws(HTTPError) {
       let count = try reader.receive(bytes.bytes)
       guard reader.isComplete else { return }
-      let subprotocol = try upgrade.subprotocol(acceptedBy: HTTPResponseHead(reader))
+      let (subprotocol, deflate) = try upgrade.agreement(acceptedBy: HTTPResponseHead(reader))
       // What follows is the server's first message, in the same flight.
       let early = [UInt8](bytes.bytes.extracting(count..<bytes.byteCount))
       stream.socket.setReading(false)
+      let keys = MaskingKeyPool()
+      let endpoint = WebSocketEndpoint(
+        role: .client, limits: options.limits, deflate: options.deflate ?? .init()
+      ) { keys.next() }
       let connection = WebSocketConnection(
-        stream: stream.socket, info: ConnectionInfo(fd: stream.fd, tls: stream.socket.tls), role: .client,
-        subprotocol: subprotocol, limits: options.limits, early: early)
+        stream: stream.socket, endpoint: endpoint,
+        setup: .init(subprotocol: subprotocol, deflate: deflate, early: early))
+      stream.socket.markBoundary()
       stream.socket.handOver(to: connection)
       self.stream = nil
       finish(.success(connection))
@@ -135,7 +141,6 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
   }
 
   func streamDidEnd() { fail(.connectionLost) }
-  func streamDidDrain() {}
   func streamDidClose(_ error: IOError?) { finish(.failure(error ?? .connectionLost)) }
 
   private func fail(_ error: IOError) {

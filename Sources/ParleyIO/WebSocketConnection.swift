@@ -13,56 +13,122 @@ public enum WebSocketClosure: Hashable, Sendable {
 
 /// One WebSocket connection after its opening handshake.
 ///
-/// It lives on its loop: call every method there, and expect every callback there. Nothing is read before ``start``,
-/// so no message is missed however late that comes.
+/// It lives on its loop: call every method there, except the asynchronous ones, and expect every callback there. Nothing is
+/// read before ``start(_:)``, so no message is missed however late that comes.
+///
+/// An idle connection is two small objects and holds no buffer.
 public final class WebSocketConnection: @unchecked Sendable {
   /// The kind of a message.
   public typealias MessageKind = WebSocketMachine.MessageKind
 
-  /// The loop that the connection lives on.
-  public let loop: EventLoop
-  /// The addresses and TLS.
-  public let info: ConnectionInfo
-  /// The subprotocol agreed.
-  public let subprotocol: String?
+  /// Payloads from this size on are sent from where they lie; smaller ones are copied, to leave with their neighbours.
+  private static let directByteCount = 32_768
 
-  private let role: WebSocketMachine.Role
-  private let limits: WebSocketLimits
-  private let stream: StreamSocket
+  let stream: StreamSocket
   private var machine: WebSocketMachine
-  private var onMessage: ((MessageKind, RawSpan) -> Void)?
-  private var onClose: ((WebSocketClosure) -> Void)?
-  private var onDrain: (() -> Void)?
-  private var onEnd: ((WebSocketConnection) -> Void)?
-  private var onAuthenticated: (() -> Void)?
-  /// Bytes that came with the head of the opening handshake.
-  private var early: [UInt8]
-  private var closure: WebSocketClosure?
-  private var timer: ScheduledWork?
+  private var handlers: WebSocketHandlers?
+  /// What few connections have.
+  var extras: Extras?
+  /// The server that accepted the connection, as long as it lives.
+  private var server: WebSocketServer?
+  /// Where the server keeps it.
+  var serverIndex = 0
+  private var address: AddressCount?
+  /// Whether it still counts among those that have not proved who they are.
+  private(set) var isPending = false
   private var isClosed = false
 
-  init(
-    stream: StreamSocket, info: ConnectionInfo, role: WebSocketMachine.Role, subprotocol: String?,
-    limits: WebSocketLimits, early: [UInt8] = []
-  ) {
-    loop = stream.loop
+  struct Setup {
+    var subprotocol: String?
+    var identity: ClientIdentity?
+    var deflate: PermessageDeflate.Agreement?
+    /// Bytes that came with the head of the opening handshake.
+    var early: [UInt8] = []
+  }
+
+  /// What few connections have, or have for a moment only.
+  final class Extras {
+    var setup = Setup()
+    var closure: WebSocketClosure?
+    var onDrain: (@Sendable () -> Void)?
+    var conflated = ConflatedMessages()
+    /// Senders that wait until fewer bytes wait.
+    var waitingSenders: [CheckedContinuation<Void, Never>] = []
+    /// Who waits for the end.
+    var waitingClosers: [CheckedContinuation<Void, Never>] = []
+
+    func resumeSenders() {
+      for sender in waitingSenders { sender.resume() }
+      waitingSenders = []
+    }
+  }
+
+  init(stream: StreamSocket, endpoint: WebSocketEndpoint, setup: Setup) {
     self.stream = stream
-    self.info = info
-    self.role = role
-    self.subprotocol = subprotocol
-    self.limits = limits
-    self.early = early
-    let keys = MaskingKeyPool()
-    machine = WebSocketMachine(role: role, limits: limits, now: loop.now) { keys.next() }
+    machine = WebSocketMachine(
+      endpoint: endpoint, deflate: setup.deflate.map { ($0, stream.loop.deflatePool) }, now: stream.loop.now)
+    if setup.subprotocol != nil || setup.identity != nil || setup.deflate != nil || !setup.early.isEmpty {
+      more.setup = setup
+    }
   }
 
   /// Puts the connection in the care of a server.
-  func attach(onAuthenticated: @escaping () -> Void, onEnd: @escaping (WebSocketConnection) -> Void) {
-    self.onAuthenticated = onAuthenticated
-    self.onEnd = onEnd
+  func attach(to server: WebSocketServer, at index: Int, _ address: AddressCount?, isPending: Bool) {
+    self.server = server
+    serverIndex = index
+    self.address = address
+    self.isPending = isPending
   }
 
+  var more: Extras {
+    if let extras { return extras }
+    let made = Extras()
+    extras = made
+    return made
+  }
+
+  // MARK: What is known of it
+
+  /// The loop that the connection lives on.
+  public var loop: EventLoop { stream.loop }
+  /// The subprotocol agreed.
+  public var subprotocol: String? { extras?.setup.subprotocol }
+  /// Who the client proved to be when it came in.
+  public var identity: ClientIdentity? { extras?.setup.identity }
+  /// The compression agreed; `nil` for none.
+  public var deflate: PermessageDeflate.Agreement? { extras?.setup.deflate }
+  /// The addresses and TLS, asked of the system anew each time; empty once the connection has ended.
+  public var info: ConnectionInfo {
+    isClosed ? ConnectionInfo(fd: -1, tls: nil) : ConnectionInfo(fd: stream.fd, tls: stream.tls)
+  }
+  /// How the connection ended; `nil` while it has not.
+  public var closure: WebSocketClosure? { isClosed ? extras?.closure : nil }
+
   // MARK: Receiving
+
+  /// Bytes waiting to be sent at which a sender that waited goes on.
+  var resumeByteCount: Int { machine.endpoint.limits.resumeByteCount }
+
+  /// Begins to receive.
+  ///
+  /// - Precondition: called once.
+  public func start(_ handlers: WebSocketHandlers) {
+    loop.checkIsolated()
+    precondition(self.handlers == nil, "a connection starts once")
+    self.handlers = handlers
+    if isClosed { return reportClosure() }
+    stream.setReading(true)
+    pollMachine()
+    guard extras?.setup.early.isEmpty == false else { return }
+    // In a turn of its own: the caller is not done with this one.
+    loop.execute { [self] in
+      var bytes = more.setup.early
+      more.setup.early = []
+      var span = bytes.mutableSpan
+      var raw = unsafe span.mutableBytes
+      if !isClosed { streamDidReceive(&raw) }
+    }
+  }
 
   /// Begins to receive.
   ///
@@ -74,21 +140,15 @@ public final class WebSocketConnection: @unchecked Sendable {
     onMessage: @escaping @Sendable (MessageKind, RawSpan) -> Void,
     onClose: @escaping @Sendable (WebSocketClosure) -> Void
   ) {
-    loop.checkIsolated()
-    precondition(self.onMessage == nil, "a connection starts once")
-    self.onMessage = onMessage
-    self.onClose = onClose
-    if isClosed { return reportClosure() }
-    stream.setReading(true)
-    guard !early.isEmpty else { return pollMachine() }
-    // In a turn of its own: the caller is not done with this one.
-    loop.execute { [self] in
-      var bytes = early
-      early = []
-      var span = bytes.mutableSpan
-      var raw = unsafe span.mutableBytes
-      streamDidReceive(&raw)
-    }
+    start(WebSocketHandlers(onMessage: { onMessage($1, $2) }, onClose: { onClose($1) }))
+  }
+
+  /// Whether bytes are taken from the socket, on once the connection has started.
+  ///
+  /// A program that cannot keep up switches it off: the peer then feels it, and nothing piles up here.
+  public var isReading: Bool {
+    get { stream.isReading }
+    set { if !isClosed { stream.setReading(newValue) } }
   }
 
   /// The largest message accepted from here on, starting at the limits' own.
@@ -107,8 +167,9 @@ public final class WebSocketConnection: @unchecked Sendable {
   /// Tells the server that the peer has proved who it is, so that the connection no longer counts among the strangers'.
   public func markAuthenticated() {
     loop.checkIsolated()
-    onAuthenticated?()
-    onAuthenticated = nil
+    guard isPending else { return }
+    isPending = false
+    server?.didAuthenticate()
   }
 
   // MARK: Sending
@@ -132,18 +193,49 @@ public final class WebSocketConnection: @unchecked Sendable {
   public func send(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
     loop.checkIsolated()
     guard !isClosed else { return false }
-    return stream.write { machine.send(kind, payload, into: &$0) }
+    if payload.byteCount >= Self.directByteCount,
+      stream.write({ machine.sendHeader(of: kind, byteCount: payload.byteCount, now: loop.now, into: &$0) })
+    {
+      stream.writeDirectly(payload)
+      return true
+    }
+    return stream.write { machine.send(kind, payload, now: loop.now, into: &$0) }
   }
 
-  /// Bytes that wait to be sent.
+  /// Sends a message that was made ready once for many connections.
   ///
-  /// Beyond ``WebSocketLimits/maximumBufferedByteCount`` the connection is dropped.
+  /// - Returns: `false` when the connection is closing or closed. Success says nothing of arrival.
+  @discardableResult
+  public func send(_ message: PreparedMessage) -> Bool {
+    loop.checkIsolated()
+    guard !isClosed else { return false }
+    return stream.write { machine.send(message, now: loop.now, into: &$0) }
+  }
+
+  /// Sends a message that a later one of the same `key` replaces, if the peer is so far behind that this one has not left yet.
+  ///
+  /// For feeds of states, such as prices: a slow reader gets newer data, never a longer queue.
+  ///
+  /// - Returns: `false` when the connection is closing or closed. Success says nothing of arrival.
+  @discardableResult
+  public func send(_ kind: MessageKind, _ payload: RawSpan, replacing key: UInt64) -> Bool {
+    loop.checkIsolated()
+    guard !isClosed, machine.isOpen else { return false }
+    guard stream.waitsForRoom else { return send(kind, payload) }
+    more.conflated.put(key, kind, [UInt8](payload))
+    return true
+  }
+
+  /// Bytes that wait to be sent, those of messages that may still be replaced not counted.
+  ///
+  /// Beyond ``WebSocketLimits/maximumBufferedByteCount`` the connection is dropped with 1008.
   public var bufferedByteCount: Int { stream.bufferedByteCount }
 
-  /// Has `body` called whenever everything sent has been handed to the kernel.
+  /// Has `body` called when the bytes that wait to be sent have fallen to ``WebSocketLimits/resumeByteCount`` after they
+  /// were more, and when none wait any more.
   public func setDrainHandler(_ body: (@Sendable () -> Void)?) {
     loop.checkIsolated()
-    onDrain = body
+    more.onDrain = body
   }
 
   // MARK: Ending
@@ -168,16 +260,19 @@ public final class WebSocketConnection: @unchecked Sendable {
   /// `onClose` is called before this returns.
   public func abort() {
     loop.checkIsolated()
-    closure = closure ?? .failed(.aborted)
+    end(with: .failed(.aborted))
     stream.abort(nil)
   }
 
+  /// Notes how the connection ends; what is noted first stays.
+  private func end(with closure: WebSocketClosure) {
+    if extras?.closure == nil { more.closure = closure }
+  }
+
   private func reportClosure() {
-    let report = onClose
-    onMessage = nil
-    onClose = nil
-    onDrain = nil
-    report?(closure ?? .failed(.connectionLost))
+    let report = handlers
+    handlers = nil
+    report?.onClose(self, extras?.closure ?? .failed(.connectionLost))
   }
 
   // MARK: The machine
@@ -185,77 +280,134 @@ public final class WebSocketConnection: @unchecked Sendable {
   /// Sends what the machine has due, and sleeps until it has more.
   private func pollMachine() {
     guard !isClosed else { return }
-    let now = loop.now
-    switch stream.write({ machine.poll(now: now, into: &$0) }) {
+    switch stream.write({ machine.poll(now: loop.now, into: &$0) }) {
     case .wait(let deadline):
-      if let timer, timer.deadline <= deadline, !timer.isCancelled { return }
-      timer?.cancel()
-      timer = loop.schedule(at: deadline) { [weak self] in
-        self?.timer = nil
-        self?.pollMachine()
-      }
+      stream.wake(at: deadline)
     case .finish:
-      timer?.cancel()
-      stream.finish(within: limits.closeTimeout, endsFirst: role == .server || isFailed)
+      let endpoint = machine.endpoint
+      stream.finish(within: endpoint.limits.closeTimeout, endsFirst: endpoint.role == .server || isFailed)
     case .drop(let reason):
-      closure = closure ?? .failed(.timeout(reason == .silence ? .silence : .close))
+      end(with: .failed(.timeout(reason == .silence ? .silence : .close)))
       stream.abort(nil)
     }
   }
 
   private var isFailed: Bool {
-    if case .failed = closure { true } else { false }
+    if case .failed = extras?.closure { true } else { false }
+  }
+
+  private func receive(_ event: WebSocketMachine.Event, _ bytes: RawSpan) {
+    switch event {
+    case .message(let kind, let range): handlers?.onMessage(self, kind, bytes.extracting(range))
+    case .assembledMessage(let kind): handlers?.onMessage(self, kind, machine.takeAssembled().rawSpan)
+    case .close(let code): end(with: .closed(code, reason: machine.closeReason))
+    }
   }
 }
 
 extension WebSocketConnection: StreamOwner {
-  func streamDidOpen() {}
-
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     var position = 0
     do throws(WebSocketError) {
       while let event = try machine.receive(&bytes, from: &position, now: loop.now) {
-        switch event {
-        case .message(let kind, .inPlace(let range)): onMessage?(kind, bytes.bytes.extracting(range))
-        case .message(let kind, .assembled(let payload)): onMessage?(kind, payload.rawSpan)
-        case .close(let code, let reason): closure = closure ?? .closed(code, reason: reason)
-        }
+        receive(event, bytes.bytes)
         // The callback may have aborted.
         guard !isClosed else { return }
       }
     } catch {
-      closure = closure ?? .failed(.webSocket(error))
+      end(with: .failed(.webSocket(error)))
     }
-    pollMachine()
+    if machine.needsPoll { pollMachine() }
+  }
+
+  var streamDirectByteCount: Int { machine.directByteCount }
+
+  func streamReceiveDirectly(_ read: (inout OutputSpan<UInt8>) -> Void) {
+    do throws(WebSocketError) {
+      guard let event = try machine.receiveDirectly(upTo: machine.directByteCount, now: loop.now, read) else { return }
+      receive(event, RawSpan())
+    } catch {
+      end(with: .failed(.webSocket(error)))
+    }
+    if !isClosed, machine.needsPoll { pollMachine() }
   }
 
   func streamDidEnd() {
     // A TCP end without a Close frame.
-    closure = closure ?? .failed(.connectionLost)
+    end(with: .failed(.connectionLost))
     stream.abort(nil)
   }
 
-  func streamDidDrain() { onDrain?() }
+  func streamDidDrain() {
+    if let extras {
+      while !stream.waitsForRoom, let (kind, payload) = extras.conflated.take() { send(kind, payload.rawSpan) }
+      extras.onDrain?()
+      extras.resumeSenders()
+    }
+    handlers?.onDrain?(self)
+  }
+
+  func streamDidWake() { pollMachine() }
+
+  /// Whole messages that have not begun to leave are dropped, so that the Close frame can.
+  func streamDidOverflow(_ stream: StreamSocket) {
+    end(with: .failed(.slowReader(bufferedByteCount: stream.bufferedByteCount)))
+    extras?.conflated = ConflatedMessages()
+    stream.discardOutput(from: streamBoundary(in: stream))
+    close(.policyViolation, reason: "too slow")
+  }
+
+  func streamBoundary(in stream: StreamSocket) -> Int {
+    stream.withUnsentOutput { output, boundary, sent in
+      var start = boundary
+      while start < sent {
+        // This end wrote these frames: they decode.
+        let rest = output.extracting(start..<output.byteCount)
+        let whole = try? FrameHeader.decode(rest, from: machine.endpoint.role, allowsCompression: true)
+        guard let (header, size) = whole else { return output.byteCount }
+        start = Swift.min(start &+ size &+ header.byteCount, output.byteCount)
+      }
+      return start
+    }
+  }
 
   func streamDidClose(_ error: IOError?) {
     isClosed = true
-    timer?.cancel()
-    closure = closure ?? .failed(error ?? .connectionLost)
-    onEnd?(self)
-    onEnd = nil
-    onAuthenticated = nil
-    if onClose != nil { reportClosure() }
+    end(with: .failed(error ?? .connectionLost))
+    server?.didEnd(self, address)
+    server = nil
+    extras?.resumeSenders()
+    for closer in extras?.waitingClosers ?? [] { closer.resume() }
+    extras?.waitingClosers = []
+    if handlers != nil { reportClosure() }
+  }
+}
+
+/// The newest message of each key, in the order in which the keys first came.
+struct ConflatedMessages {
+  private var order: [UInt64] = []
+  private var messages: [UInt64: (WebSocketMachine.MessageKind, [UInt8])] = [:]
+
+  mutating func put(_ key: UInt64, _ kind: WebSocketMachine.MessageKind, _ payload: [UInt8]) {
+    if messages.updateValue((kind, payload), forKey: key) == nil { order.append(key) }
+  }
+
+  mutating func take() -> (WebSocketMachine.MessageKind, [UInt8])? {
+    guard !order.isEmpty else { return nil }
+    return messages.removeValue(forKey: order.removeFirst())
   }
 }
 
 /// Unpredictable masking keys, drawn from the system a batch at a time.
-private final class MaskingKeyPool {
-  private var bytes: [UInt8] = []
+final class MaskingKeyPool: Sendable {
+  private let bytes = Locked<[UInt8]>([])
 
   func next() -> MaskingKey {
-    if bytes.isEmpty { bytes = SystemRandom.bytes(256) }
-    defer { bytes.removeLast(4) }
-    let end = bytes.count
-    return MaskingKey(bytes[end &- 1], bytes[end &- 2], bytes[end &- 3], bytes[end &- 4])
+    bytes.withLock { bytes in
+      if bytes.isEmpty { bytes = SystemRandom.bytes(256) }
+      defer { bytes.removeLast(4) }
+      let end = bytes.count
+      return MaskingKey(bytes[end &- 1], bytes[end &- 2], bytes[end &- 3], bytes[end &- 4])
+    }
   }
 }

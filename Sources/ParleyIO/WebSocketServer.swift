@@ -4,16 +4,20 @@ public import ParleyWebSocket
 public enum UpgradeDecision: Sendable {
   /// Accepts. The `101` and `firstMessages` (binary) leave in one write.
   ///
-  /// `handler` is called on the loop right after, and calls ``WebSocketConnection/start(onMessage:onClose:)`` now or later.
+  /// `identity` is who the client proved to be, for ``WebSocketConnection/identity``. `handler` is called on the loop
+  /// right after, and calls ``WebSocketConnection/start(_:)`` now or later.
   case accept(
-    subprotocol: String?, firstMessages: [[UInt8]] = [], handler: @Sendable (WebSocketConnection) -> Void)
-  /// Answers with an HTTP error, 400 to 599, and closes.
-  case refuse(status: Int)
+    subprotocol: String?, identity: ClientIdentity? = nil, firstMessages: [[UInt8]] = [],
+    handler: @Sendable (WebSocketConnection) -> Void)
+  /// Answers with an HTTP error, 400 to 599, and these further fields, such as `WWW-Authenticate`, and closes.
+  case refuse(status: Int, fields: [(name: String, value: String)] = [])
   /// Closes without a word.
   case drop
 }
 
 /// Accepts WebSocket connections on one loop.
+///
+/// For one loop a core, see ``WebSocketServerGroup``.
 public final class WebSocketServer: @unchecked Sendable {
   /// How a server listens and whom it lets in.
   public struct Configuration: Sendable {
@@ -23,12 +27,10 @@ public final class WebSocketServer: @unchecked Sendable {
     public var tls: TLSServerContext?
     /// Which upgrade requests are valid.
     public var policy: UpgradePolicy
-    /// The limits of each connection.
+    /// The limits of the server and of each connection.
     public var limits: WebSocketLimits
-    /// Connections that have not been marked authenticated; more are dropped on arrival.
-    public var maximumUnauthenticatedCount = 512
-    /// All connections; more are dropped on arrival.
-    public var maximumConnectionCount = 10_000
+    /// Whether connections count as pending handshakes until ``WebSocketConnection/markAuthenticated()`` is called.
+    public var awaitsAuthentication = false
 
     /// A server with the given policy and the default limits.
     public init(
@@ -44,19 +46,24 @@ public final class WebSocketServer: @unchecked Sendable {
 
   /// Why a connection ended before its upgrade, for the log.
   public typealias RefusalHandler = @Sendable (SocketAddress?, IOError) -> Void
+  /// Decides about a valid request.
+  public typealias UpgradeHandler = @Sendable (UpgradeRequest, ConnectionInfo) -> UpgradeDecision
 
   /// The loop that the server lives on.
   public let loop: EventLoop
   /// Where the server listens, its port as the kernel chose it.
   public let localAddress: SocketAddress
 
-  private let configuration: Configuration
-  private let onUpgrade: @Sendable (UpgradeRequest, ConnectionInfo) -> UpgradeDecision
+  fileprivate let configuration: Configuration
+  fileprivate let limits: SharedLimits
+  fileprivate let endpoint: WebSocketEndpoint
+  fileprivate let onUpgrade: UpgradeHandler
   private let onRefusal: RefusalHandler?
   private let listener: Listener
+  private let admission: Admission
   private var upgrades: [ObjectIdentifier: ServerUpgrade] = [:]
-  private var connections: [ObjectIdentifier: WebSocketConnection] = [:]
-  private var unauthenticatedCount = 0
+  private var open: [WebSocketConnection] = []
+  private var deflateCount = 0
   private var onClosed: (() -> Void)?
 
   /// Listens, and accepts from the loop's next turn on.
@@ -67,20 +74,40 @@ public final class WebSocketServer: @unchecked Sendable {
   ///   - onRefusal: called on the loop for each connection that ends before its upgrade.
   ///   - onUpgrade: called on the loop for each valid request, and decides at once.
   /// - Throws: `system`, `addressInUse` or `invalidAddress`.
-  public init(
+  public convenience init(
     loop: EventLoop, configuration: Configuration, onRefusal: RefusalHandler? = nil,
-    onUpgrade: @escaping @Sendable (UpgradeRequest, ConnectionInfo) -> UpgradeDecision
+    onUpgrade: @escaping UpgradeHandler
   ) throws(IOError) {
-    self.loop = loop
-    self.configuration = configuration
-    self.onUpgrade = onUpgrade
-    self.onRefusal = onRefusal
+    let fd: CInt
+    var isOwned = true
     switch configuration.address {
     case .address(let address):
-      listener = Listener(loop: loop, fd: try Descriptor.listen(at: address), isOwned: true)
-    case .inherited(let fd):
-      try Descriptor.adopt(listener: fd)
-      listener = Listener(loop: loop, fd: fd, isOwned: false)
+      fd = try Descriptor.listen(at: address)
+    case .inherited(let inherited):
+      try Descriptor.adopt(listener: inherited)
+      fd = inherited
+      isOwned = false
+    }
+    try self.init(
+      loop: loop, listener: Listener(loop: loop, fd: fd, isOwned: isOwned), configuration: configuration,
+      admission: Admission(configuration.limits), onRefusal: onRefusal, onUpgrade: onUpgrade)
+  }
+
+  init(
+    loop: EventLoop, listener: Listener, configuration: Configuration, admission: Admission,
+    onRefusal: RefusalHandler?, onUpgrade: @escaping UpgradeHandler
+  ) throws(IOError) {
+    self.loop = loop
+    self.listener = listener
+    self.configuration = configuration
+    self.admission = admission
+    self.onUpgrade = onUpgrade
+    self.onRefusal = onRefusal
+    limits = SharedLimits(configuration.limits)
+    endpoint = WebSocketEndpoint(
+      role: .server, limits: configuration.limits, deflate: configuration.policy.deflate ?? .init()
+    ) {
+      preconditionFailure("a server does not mask")
     }
     guard let localAddress = listener.localAddress else { throw .last("getsockname") }
     self.localAddress = localAddress
@@ -95,15 +122,28 @@ public final class WebSocketServer: @unchecked Sendable {
   /// On the loop only.
   public var connectionCount: Int {
     loop.checkIsolated()
-    return connections.count
+    return open.count
   }
 
-  /// Connections that have not been marked authenticated, those before their upgrade among them.
+  /// The connections after their upgrade, in no order that lasts.
   ///
   /// On the loop only.
-  public var unauthenticatedConnectionCount: Int {
+  public var connections: [WebSocketConnection] {
     loop.checkIsolated()
-    return unauthenticatedCount
+    return open
+  }
+
+  /// Connections of the server (or its group) that are not past their opening handshake, or have not been marked authenticated
+  /// where the server waits for that.
+  public var pendingHandshakeCount: Int { admission.current.pending }
+
+  /// Sends a message on every connection.
+  ///
+  /// On the loop only.
+  public func broadcast(_ message: PreparedMessage) {
+    loop.checkIsolated()
+    // Sending never ends a connection at once, so the list stays as it is.
+    for connection in open { connection.send(message) }
   }
 
   /// Stops listening, drops connections before their upgrade and closes the others with 1001; returns when the last
@@ -117,15 +157,13 @@ public final class WebSocketServer: @unchecked Sendable {
   private func beginClosing(_ completion: @escaping () -> Void) {
     listener.stop()
     for upgrade in upgrades.values { upgrade.drop() }
-    for connection in connections.values { connection.close(.goingAway) }
-    if connections.isEmpty { completion() } else { onClosed = completion }
+    for connection in open { connection.close(.goingAway) as Void }
+    if open.isEmpty { completion() } else { onClosed = completion }
   }
 
   private func accept(_ fd: CInt) {
-    let count = upgrades.count &+ connections.count
-    guard unauthenticatedCount < configuration.maximumUnauthenticatedCount,
-      count < configuration.maximumConnectionCount
-    else {
+    let peer = Descriptor.address(of: fd, isPeer: true)
+    guard let count = admission.admit(peer) else {
       Descriptor.resetOnClose(fd)
       return Descriptor.close(fd)
     }
@@ -134,43 +172,48 @@ public final class WebSocketServer: @unchecked Sendable {
     do throws(IOError) {
       if let context = configuration.tls { tls = try TLSSession(server: context, fd: fd) } else { tls = nil }
     } catch {
+      admission.release(count, isPending: true)
       return Descriptor.close(fd)
     }
-    unauthenticatedCount &+= 1
-    let upgrade = ServerUpgrade(server: self, fd: fd, tls: tls)
+    let upgrade = ServerUpgrade(server: self, fd: fd, tls: tls, peer: peer, count: count)
     upgrades[ObjectIdentifier(upgrade)] = upgrade
     upgrade.start()
   }
 
   // MARK: What becomes of an accepted socket
 
-  fileprivate var limits: WebSocketLimits { configuration.limits }
-  fileprivate var policy: UpgradePolicy { configuration.policy }
-
-  fileprivate func decide(_ request: UpgradeRequest, _ info: ConnectionInfo) -> UpgradeDecision {
-    onUpgrade(request, info)
+  /// The compression to agree to, of what the client offered: none once many connections have it.
+  fileprivate func deflate(for request: UpgradeRequest) -> PermessageDeflate.Agreement? {
+    deflateCount < configuration.limits.maximumDeflateConnectionCount ? request.deflate : nil
   }
 
-  fileprivate func didUpgrade(_ upgrade: ServerUpgrade, to connection: WebSocketConnection) {
+  fileprivate func didUpgrade(
+    _ upgrade: ServerUpgrade, to connection: WebSocketConnection, _ count: AddressCount
+  ) {
     upgrades[ObjectIdentifier(upgrade)] = nil
-    connections[ObjectIdentifier(connection)] = connection
-    var isCounted = true
-    let uncount = { [self] in
-      if isCounted { unauthenticatedCount &-= 1 }
-      isCounted = false
-    }
-    connection.attach(onAuthenticated: uncount) { [self] connection in
-      uncount()
-      connections[ObjectIdentifier(connection)] = nil
-      guard connections.isEmpty, let onClosed else { return }
-      self.onClosed = nil
-      onClosed()
-    }
+    if !configuration.awaitsAuthentication { admission.settle() }
+    if connection.deflate != nil { deflateCount += 1 }
+    connection.attach(to: self, at: open.count, count, isPending: configuration.awaitsAuthentication)
+    open.append(connection)
   }
 
-  fileprivate func didEnd(_ upgrade: ServerUpgrade, _ peer: SocketAddress?, _ error: IOError) {
+  func didAuthenticate() { admission.settle() }
+
+  func didEnd(_ connection: WebSocketConnection, _ count: AddressCount?) {
+    admission.release(count, isPending: connection.isPending)
+    if connection.deflate != nil { deflateCount -= 1 }
+    let index = connection.serverIndex
+    open.swapAt(index, open.count - 1)
+    open[index].serverIndex = index
+    open.removeLast()
+    guard open.isEmpty, let onClosed else { return }
+    self.onClosed = nil
+    onClosed()
+  }
+
+  fileprivate func didEnd(_ upgrade: ServerUpgrade, _ peer: SocketAddress?, _ count: AddressCount, _ error: IOError) {
     guard upgrades.removeValue(forKey: ObjectIdentifier(upgrade)) != nil else { return }
-    unauthenticatedCount &-= 1
+    admission.release(count, isPending: true)
     onRefusal?(peer, error)
   }
 }
@@ -178,78 +221,82 @@ public final class WebSocketServer: @unchecked Sendable {
 /// An accepted socket until its request has been answered.
 private final class ServerUpgrade: StreamOwner, @unchecked Sendable {
   private let server: WebSocketServer
-  private let fd: CInt
   private let stream: StreamSocket
   private let peer: SocketAddress?
+  private let count: AddressCount
+  private let deadline: MonotonicTime
   private var reader: HTTPHeadReader
-  private var deadline: ScheduledWork?
   private var failure: IOError?
   private var isAnswered = false
 
-  init(server: WebSocketServer, fd: CInt, tls: TLSSession?) {
+  init(server: WebSocketServer, fd: CInt, tls: TLSSession?, peer: SocketAddress?, count: AddressCount) {
     self.server = server
-    self.fd = fd
-    peer = Descriptor.address(of: fd, isPeer: true)
-    reader = HTTPHeadReader(limits: server.limits)
-    stream = StreamSocket(
-      loop: server.loop, fd: fd, isConnected: true, tls: tls, address: peer?.description ?? "", limits: server.limits)
+    self.peer = peer
+    self.count = count
+    reader = HTTPHeadReader(limits: server.limits.value)
+    // Absolute, from the first instant: neither a slow TLS handshake nor a trickle of bytes extends it.
+    deadline = server.loop.now + server.limits.value.headTimeout
+    stream = StreamSocket(loop: server.loop, fd: fd, isConnected: true, tls: tls, limits: server.limits)
   }
 
   func start() {
-    // Absolute, from the first instant: neither a slow TLS handshake nor a trickle of bytes extends it.
-    deadline = server.loop.schedule(after: server.limits.headTimeout) { [weak self] in
-      self?.failure = .timeout(.openingHandshake)
-      self?.drop()
-    }
     stream.start(owner: self)
+    stream.wake(at: deadline)
   }
 
   func drop() { stream.abort(nil) }
 
   func streamDidOpen() { stream.setReading(true) }
 
+  func streamDidWake() {
+    guard server.loop.now >= deadline else { return stream.wake(at: deadline) }
+    failure = failure ?? .timeout(.openingHandshake)
+    drop()
+  }
+
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     guard !isAnswered else { return }
     do throws(HTTPError) {
       let count = try reader.receive(bytes.bytes)
       guard reader.isComplete else { return }
-      let request = try UpgradeRequest(HTTPRequestHead(reader), policy: server.policy)
+      let request = try UpgradeRequest(HTTPRequestHead(reader), policy: server.configuration.policy)
       // No client may speak before it has seen the answer (RFC 6455 section 4.1).
       guard count == bytes.byteCount else { throw .earlyData }
       answer(request)
     } catch {
       failure = .http(error)
-      refuse(status: error.status)
+      refuse(status: error.status, [])
     }
   }
 
   private func answer(_ request: UpgradeRequest) {
-    let info = ConnectionInfo(fd: fd, tls: stream.tls)
-    switch server.decide(request, info) {
-    case .accept(let subprotocol, let firstMessages, let handler):
+    switch server.onUpgrade(request, ConnectionInfo(fd: stream.fd, tls: stream.tls)) {
+    case .accept(let subprotocol, let identity, let firstMessages, let handler):
       isAnswered = true
-      deadline?.cancel()
       stream.setReading(false)
-      stream.write { $0.append(contentsOf: request.acceptance(subprotocol: subprotocol)) }
+      let deflate = server.deflate(for: request)
+      stream.write { $0.append(contentsOf: request.acceptance(subprotocol: subprotocol, deflate: deflate)) }
+      stream.markBoundary()
       let connection = WebSocketConnection(
-        stream: stream, info: info, role: .server, subprotocol: subprotocol, limits: server.limits)
+        stream: stream, endpoint: server.endpoint,
+        setup: .init(subprotocol: subprotocol, identity: identity, deflate: deflate))
       for message in firstMessages { connection.send(binary: message) }
       stream.handOver(to: connection)
-      server.didUpgrade(self, to: connection)
+      server.didUpgrade(self, to: connection, count)
       handler(connection)
-    case .refuse(let status):
+    case .refuse(let status, let fields):
       failure = .http(.refused(status: status))
-      refuse(status: status)
+      refuse(status: status, fields)
     case .drop:
       failure = .aborted
       drop()
     }
   }
 
-  private func refuse(status: Int) {
+  private func refuse(status: Int, _ fields: [(name: String, value: String)]) {
     isAnswered = true
-    stream.write { $0.append(contentsOf: UpgradeRefusal.response(status: status)) }
-    stream.finish(within: server.limits.closeTimeout)
+    stream.write { $0.append(contentsOf: UpgradeRefusal.response(status: status, fields: fields)) }
+    stream.finish(within: server.limits.value.closeTimeout)
   }
 
   func streamDidEnd() {
@@ -257,10 +304,7 @@ private final class ServerUpgrade: StreamOwner, @unchecked Sendable {
     drop()
   }
 
-  func streamDidDrain() {}
-
   func streamDidClose(_ error: IOError?) {
-    deadline?.cancel()
-    server.didEnd(self, peer, failure ?? error ?? .connectionLost)
+    server.didEnd(self, peer, count, failure ?? error ?? .connectionLost)
   }
 }

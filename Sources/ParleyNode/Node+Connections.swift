@@ -41,7 +41,8 @@ extension Node {
     guard let address = try listenAddress() else { return }
     var policy = UpgradePolicy(subprotocols: [Prologue.subprotocol], requiresSubprotocol: true)
     policy.allowedOrigins = []
-    var serving = WebSocketServer.Configuration(address: address, policy: policy)
+    var serving = WebSocketServer.Configuration(address: address, policy: policy, limits: .peerPort)
+    serving.awaitsAuthentication = true
     if let certificate = configuration.certificateFile, let key = configuration.privateKeyFile {
       serving.tls = try TLSServerContext(certificateFile: certificate, privateKeyFile: key)
     }
@@ -200,6 +201,7 @@ extension Node {
     let connection: WebSocketConnection
     do {
       var options = WebSocketClient.Options(subprotocols: [Prologue.subprotocol])
+      options.limits = .peerPort
       options.fields = [(HandshakeHeader.name, HandshakeHeader.encode(initiator.message1))]
       if url.scheme.isSecure { options.tls = try TLSClientContext(authorityFile: configuration.trustFile) }
       connection = try await WebSocketClient.connect(to: url, on: loop, options: options)

@@ -39,6 +39,8 @@ public struct FrameHeader: Hashable, Sendable {
 
   /// Whether this frame is the last of its message.
   public var isFinal: Bool
+  /// Whether the frame begins a compressed message: its first reserved bit (RFC 7692 section 6).
+  public var isCompressed: Bool
   /// What the frame carries.
   public var opcode: FrameOpcode
   /// The key of a client's frame, `nil` in a server's.
@@ -49,9 +51,13 @@ public struct FrameHeader: Hashable, Sendable {
   /// Creates a header to send.
   ///
   /// - Precondition: `byteCount >= 0`, and at most 125 in a control frame.
-  public init(isFinal: Bool = true, opcode: FrameOpcode, maskingKey: MaskingKey? = nil, byteCount: Int) {
+  public init(
+    isFinal: Bool = true, isCompressed: Bool = false, opcode: FrameOpcode, maskingKey: MaskingKey? = nil,
+    byteCount: Int
+  ) {
     precondition(byteCount >= 0 && (!opcode.isControl || byteCount <= Self.maximumControlByteCount && isFinal))
     self.isFinal = isFinal
+    self.isCompressed = isCompressed
     self.opcode = opcode
     self.maskingKey = maskingKey
     self.byteCount = byteCount
@@ -62,17 +68,21 @@ public struct FrameHeader: Hashable, Sendable {
   /// - Parameters:
   ///   - bytes: the frame from its first byte.
   ///   - sender: whose frames these are: a client's must be masked, a server's must not.
+  ///   - allowsCompression: whether permessage-deflate was agreed, which gives the first reserved bit a meaning.
   /// - Returns: the header and its size, or `nil` while `bytes` holds too few.
   /// - Throws: the rule of RFC 6455 section 5 that the header breaks.
   public static func decode(
-    _ bytes: RawSpan, from sender: WebSocketMachine.Role
+    _ bytes: RawSpan, from sender: WebSocketMachine.Role, allowsCompression: Bool = false
   ) throws(WebSocketError) -> (header: FrameHeader, size: Int)? {
     var reader = ByteReader(bytes)
     guard let first = reader.readUInt8() else { return nil }
-    guard first & 0x70 == 0 else { throw .reservedBits(first >> 4 & 0x7) }
+    let isCompressed = first & 0x40 != 0
+    guard first & 0x30 == 0, allowsCompression || !isCompressed else { throw .reservedBits(first >> 4 & 0x7) }
     guard let opcode = FrameOpcode(rawValue: first & 0xF) else { throw .reservedOpcode(first & 0xF) }
     let isFinal = first & 0x80 != 0
     guard isFinal || !opcode.isControl else { throw .fragmentedControlFrame }
+    // Only a message's first frame says that it is compressed (RFC 7692 section 6.1).
+    guard !isCompressed || opcode == .text || opcode == .binary else { throw .reservedBits(first >> 4 & 0x7) }
 
     guard let second = reader.readUInt8() else { return nil }
     let isMasked = second & 0x80 != 0
@@ -87,7 +97,8 @@ public struct FrameHeader: Hashable, Sendable {
       guard let key = reader.readBigEndian(as: UInt32.self) else { return nil }
       maskingKey = MaskingKey(random: key.byteSwapped)
     }
-    let header = FrameHeader(isFinal: isFinal, opcode: opcode, maskingKey: maskingKey, byteCount: byteCount)
+    let header = FrameHeader(
+      isFinal: isFinal, isCompressed: isCompressed, opcode: opcode, maskingKey: maskingKey, byteCount: byteCount)
     return (header, reader.consumed)
   }
 
@@ -109,23 +120,50 @@ public struct FrameHeader: Hashable, Sendable {
 
   /// Appends the header's bytes to `output`, the length in its shortest form.
   public func encode(into output: inout [UInt8]) {
-    output.append((isFinal ? 0x80 : 0) | opcode.rawValue)
+    let first = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
     let mask: UInt8 = maskingKey == nil ? 0 : 0x80
-    switch byteCount {
-    case ...125:
-      output.append(mask | UInt8(truncatingIfNeeded: byteCount))
-    case ...Int(UInt16.max):
-      output.append(mask | 126)
-      output.appendBigEndian(UInt16(truncatingIfNeeded: byteCount))
-    default:
-      output.append(mask | 127)
-      output.appendBigEndian(UInt64(byteCount))
+    output.append(addingCapacity: Self.maximumEncodedSize) { span in
+      span.append(first)
+      switch byteCount {
+      case ...125:
+        span.append(mask | UInt8(truncatingIfNeeded: byteCount))
+      case ...Int(UInt16.max):
+        span.append(mask | 126)
+        span.append(UInt8(truncatingIfNeeded: byteCount >> 8))
+        span.append(UInt8(truncatingIfNeeded: byteCount))
+      default:
+        span.append(mask | 127)
+        for shift in stride(from: 56, through: 0, by: -8) { span.append(UInt8(truncatingIfNeeded: byteCount >> shift)) }
+      }
+      if let (first, second, third, fourth) = maskingKey?.bytes {
+        span.append(first)
+        span.append(second)
+        span.append(third)
+        span.append(fourth)
+      }
     }
-    if let (first, second, third, fourth) = maskingKey?.bytes {
-      output.append(first)
-      output.append(second)
-      output.append(third)
-      output.append(fourth)
-    }
+  }
+}
+
+// MARK: Loads
+
+extension FrameHeader {
+  /// The byte at `offset`.
+  @inline(__always)
+  static func byte(_ bytes: RawSpan, _ offset: Int) -> UInt8 {
+    unsafe bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+  }
+
+  /// The big-endian word at `offset`.
+  @inline(__always)
+  static func word(_ bytes: RawSpan, _ offset: Int) -> UInt64 {
+    unsafe UInt64(bigEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
+
+  /// The masking key at `offset`.
+  @inline(__always)
+  static func maskingKey(_ bytes: RawSpan, _ offset: Int) -> MaskingKey {
+    unsafe MaskingKey(
+      random: UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)))
   }
 }

@@ -35,7 +35,7 @@ struct ConnectionTests {
       #expect(await record.waitForClosure() == .closed(CloseCode(rawValue: 4000), reason: ""))
       #expect(await eventually { server.closures == [.closed(CloseCode(rawValue: 4000), reason: "done")] })
       #expect(await loop.run { server.server.connectionCount } == 0)
-      #expect(await loop.run { server.server.unauthenticatedConnectionCount } == 0)
+      #expect(server.server.pendingHandshakeCount == 0)
     }
   }
 
@@ -138,7 +138,7 @@ struct ConnectionTests {
       for record in records { _ = try await Self.connect(server, on: loop, record: record) }
       let early = try RawClient(port: server.port)
       early.send("GET ")
-      #expect(await eventually { await loop.run { server.server.unauthenticatedConnectionCount } == 3 })
+      #expect(await eventually { server.server.pendingHandshakeCount == 1 })
       await server.server.close()
       for record in records { #expect(await record.waitForClosure() == .closed(.goingAway, reason: "")) }
       #expect(await early.readAll().isEmpty)
@@ -158,7 +158,10 @@ struct ConnectionTests {
   @Test("strangers have a limit: at it, and one past; who is authenticated does not count")
   func strangers() async throws {
     try await withLoop { loop in
-      let server = try EchoServer(loop) { $0.maximumUnauthenticatedCount = 2 }
+      let server = try EchoServer(loop) {
+        $0.limits.maximumPendingHandshakeCount = 2
+        $0.awaitsAuthentication = true
+      }
       let first = try await Self.connect(server, on: loop)
       let second = try await Self.connect(server, on: loop)
       await #expect(throws: IOError.self) { try await Self.connect(server, on: loop) }
@@ -167,10 +170,10 @@ struct ConnectionTests {
         accepted.markAuthenticated()
         accepted.markAuthenticated()
       }
-      #expect(await loop.run { server.server.unauthenticatedConnectionCount } == 1)
+      #expect(server.server.pendingHandshakeCount == 1)
       let third = try await Self.connect(server, on: loop)
       await loop.run { for connection in [first, second, third] { connection.abort() } }
-      #expect(await eventually { await loop.run { server.server.unauthenticatedConnectionCount } == 0 })
+      #expect(await eventually { server.server.pendingHandshakeCount == 0 })
     }
   }
 
@@ -194,7 +197,7 @@ struct ConnectionTests {
     try await withLoop { loop in
       var limits = testLimits
       limits.pingInterval = .milliseconds(100)
-      limits.silenceTimeout = .seconds(3)
+      limits.pongTimeout = .seconds(2)
       let server = try EchoServer(loop, limits: limits)
       let record = Record()
       let connection = try await Self.connect(server, on: loop, record: record)

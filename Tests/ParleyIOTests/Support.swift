@@ -119,6 +119,10 @@ final class EchoServer: Sendable {
 /// Limits with times that a test can wait for.
 var testLimits: WebSocketLimits {
   var limits = WebSocketLimits()
+  limits.maximumHeadByteCount = 4096
+  limits.maximumFieldCount = 32
+  limits.minimumFragmentByteCount = 1
+  limits.maximumMessageByteCount = 16_404
   limits.headTimeout = .seconds(5)
   limits.closeTimeout = .milliseconds(500)
   limits.acceptsText = true

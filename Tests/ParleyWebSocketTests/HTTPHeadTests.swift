@@ -10,7 +10,7 @@ struct HTTPHeadTests {
   func reading() throws {
     let bytes = Array(Self.good.replacing("\n", with: "\r\n").utf8)
     for split in 0...bytes.count {
-      var reader = HTTPHeadReader()
+      var reader = HTTPHeadReader(limits: headLimits)
       let first = try reader.receive(bytes[..<split])
       #expect(first == split)
       #expect(reader.isComplete == (split == bytes.count))
@@ -28,7 +28,7 @@ struct HTTPHeadTests {
 
   @Test("bytes after the head are not taken")
   func leftover() throws {
-    var reader = HTTPHeadReader()
+    var reader = HTTPHeadReader(limits: headLimits)
     let bytes = Array("GET / HTTP/1.1\r\nHost: a\r\n\r\nmore\r\n".utf8)
     #expect(try reader.receive(bytes) == bytes.count - 6)
     #expect(try reader.receive(bytes) == 0)
@@ -164,7 +164,7 @@ struct HTTPHeadTests {
 
   @Test("an endless head is refused before it ends")
   func endless() {
-    var reader = HTTPHeadReader()
+    var reader = HTTPHeadReader(limits: headLimits)
     #expect(throws: HTTPError.headTooLarge(limit: 4096)) {
       for _ in 0..<5000 { _ = try reader.receive([0x61]) }
     }

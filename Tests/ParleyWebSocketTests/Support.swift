@@ -3,10 +3,8 @@ import Testing
 
 @testable import ParleyWebSocket
 
-typealias Instant = ContinuousClock.Instant
-
 /// A fixed time to count from.
-let epoch = ContinuousClock.now
+let epoch = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
 /// The key of RFC 6455 section 5.7's examples.
 let sampleKey = MaskingKey(0x37, 0xFA, 0x21, 0x3D)
@@ -38,7 +36,7 @@ struct Endpoint: ~Copyable {
   var now = epoch
 
   init(_ role: WebSocketMachine.Role, _ limits: WebSocketLimits = openLimits) {
-    machine = WebSocketMachine(role: role, limits: limits, now: epoch) { sampleKey }
+    machine = WebSocketMachine(endpoint: WebSocketEndpoint(role: role, limits: limits) { sampleKey }, now: epoch)
   }
 
   mutating func receive(_ input: [UInt8]) {
@@ -49,10 +47,10 @@ struct Endpoint: ~Copyable {
     do throws(WebSocketError) {
       while let event = try machine.receive(&raw, from: &position, now: now) {
         switch event {
-        case .message(let kind, .inPlace(let range)):
+        case .message(let kind, let range):
           note(kind, raw.bytes.extracting(range).withUnsafeBytes { [UInt8]($0) })
-        case .message(let kind, .assembled(let payload)): note(kind, payload)
-        case .close(let code, let reason): seen.append(.close(code, reason))
+        case .assembledMessage(let kind): note(kind, machine.takeAssembled())
+        case .close(let code): seen.append(.close(code, machine.closeReason))
         }
       }
       #expect(position == raw.byteCount)
@@ -90,13 +88,21 @@ func rawFrame(_ first: UInt8, _ payload: [UInt8], masked: Bool = true) -> [UInt8
   return bytes + payload.enumerated().map { masked ? $1 ^ key[$0 & 3] : $1 }
 }
 
+/// Limits on a head that a test can reach.
+var headLimits: WebSocketLimits {
+  var limits = WebSocketLimits()
+  limits.maximumHeadByteCount = 4096
+  limits.maximumFieldCount = 32
+  return limits
+}
+
 /// A request head from text with `\n` line ends.
-func request(_ text: String, limits: WebSocketLimits = .init()) throws(HTTPError) -> HTTPRequestHead {
+func request(_ text: String, limits: WebSocketLimits = headLimits) throws(HTTPError) -> HTTPRequestHead {
   try HTTPRequestHead(head(Array(text.replacing("\n", with: "\r\n").utf8), limits: limits))
 }
 
 /// A head reader that has taken in all of `bytes`.
-func head(_ bytes: [UInt8], limits: WebSocketLimits = .init()) throws(HTTPError) -> HTTPHeadReader {
+func head(_ bytes: [UInt8], limits: WebSocketLimits = headLimits) throws(HTTPError) -> HTTPHeadReader {
   var reader = HTTPHeadReader(limits: limits)
   let count = try reader.receive(bytes)
   guard reader.isComplete else { throw .malformedField }
@@ -139,6 +145,6 @@ extension FrameHeader {
 extension WebSocketMachine {
   @discardableResult
   mutating func send(_ kind: MessageKind, _ payload: [UInt8], into output: inout [UInt8]) -> Bool {
-    send(kind, payload.rawSpan, into: &output)
+    send(kind, payload.rawSpan, now: epoch, into: &output)
   }
 }

@@ -48,13 +48,14 @@ struct WebSocketMachineTests {
 
   @Test("a whole message is handed up from where it lies")
   func inPlace() throws {
-    var machine = WebSocketMachine(role: .server, limits: openLimits, now: epoch) { sampleKey }
+    let endpoint = WebSocketEndpoint(role: .server, limits: openLimits) { sampleKey }
+    var machine = WebSocketMachine(endpoint: endpoint, now: epoch)
     var bytes = frame(.binary, [5, 6, 7])
     var span = bytes.mutableSpan
     var raw = span.mutableBytes
     var position = 0
     let event = try machine.receive(&raw, from: &position, now: epoch)
-    #expect(event == .message(.binary, .inPlace(6..<9)))
+    #expect(event == .message(.binary, 6..<9))
     #expect(position == 9)
   }
 
@@ -129,28 +130,37 @@ struct WebSocketMachineTests {
 
   // MARK: Limits
 
-  @Test("the default limits are those of the peer port")
+  @Test("the default limits are those that the documentation states")
   func defaults() {
     let limits = WebSocketLimits()
-    #expect(limits.maximumHeadByteCount == 4096)
-    #expect(limits.maximumFieldCount == 32)
+    #expect(limits.maximumHeadByteCount == 8192)
+    #expect(limits.maximumFieldCount == 64)
     #expect(limits.headTimeout == .seconds(5))
-    #expect(limits.maximumMessageByteCount == 16_404)
-    #expect(limits.maximumFragmentCount == 4)
-    #expect(limits.minimumFragmentByteCount == 1)
+    #expect(limits.maximumMessageByteCount == 1 << 20)
+    #expect(limits.maximumInflatedByteCount == 1 << 20)
+    #expect(limits.maximumInflationRatio == 100)
+    #expect(limits.maximumFragmentCount == 1024)
+    #expect(limits.minimumFragmentByteCount == 0)
     #expect(limits.maximumPingsPerSecond == 10)
-    #expect(!limits.acceptsText)
-    #expect(limits.pingInterval == .seconds(10))
-    #expect(limits.silenceTimeout == .seconds(25))
+    #expect(limits.acceptsText)
+    #expect(limits.pingInterval == .seconds(20))
+    #expect(limits.pongTimeout == .seconds(20))
+    #expect(limits.idleTimeout == nil)
     #expect(limits.closeTimeout == .seconds(2))
     #expect(limits.maximumAge == .seconds(86_400))
     #expect(limits.maximumBufferedByteCount == 1 << 20)
+    #expect(limits.resumeByteCount == 1 << 16)
     #expect(limits.stallTimeout == .seconds(2))
+    #expect(limits.maximumConnectionCount == 10_000)
+    #expect(limits.maximumConnectionsPerAddress == 256)
+    #expect(limits.maximumPendingHandshakeCount == 512)
+    #expect(limits.maximumDeflateConnectionCount == 1000)
   }
 
   @Test("a message at the limit passes; one past it fails on its header alone")
   func messageLimit() {
-    let limits = WebSocketLimits()
+    var limits = WebSocketLimits()
+    limits.maximumMessageByteCount = 16_404
     var server = Endpoint(.server, limits)
     server.receive(frame(.binary, Array(repeating: 1, count: 16_404)))
     #expect(server.seen.count == 1)
@@ -183,7 +193,10 @@ struct WebSocketMachineTests {
 
   @Test("a message may have four frames, not five; the last may be empty, the others not")
   func fragmentLimits() {
-    var server = Endpoint(.server, WebSocketLimits())
+    var limits = WebSocketLimits()
+    limits.maximumFragmentCount = 4
+    limits.minimumFragmentByteCount = 1
+    var server = Endpoint(.server, limits)
     let part = frame(.continuation, [1], isFinal: false)
     server.receive(frame(.binary, [1], isFinal: false) + part + part + frame(.continuation))
     let seen = server.seen
@@ -195,7 +208,7 @@ struct WebSocketMachineTests {
     for empty in [
       frame(.binary, isFinal: false), frame(.binary, [1], isFinal: false) + frame(.continuation, isFinal: false),
     ] {
-      var server = Endpoint(.server, WebSocketLimits())
+      var server = Endpoint(.server, limits)
       server.receive(empty)
       let seen = server.seen
       #expect(seen == [.failure(.fragmentTooSmall(limit: 1))])
@@ -216,7 +229,7 @@ struct WebSocketMachineTests {
   func pingLimit() {
     var server = Endpoint(.server, WebSocketLimits())
     for _ in 0..<10 { server.receive(frame(.ping)) }
-    server.now += .seconds(1)
+    server.now = server.now + .seconds(1)
     for _ in 0..<10 { server.receive(frame(.ping)) }
     #expect(server.seen.isEmpty)
     #expect(server.output.count == 40)
@@ -235,7 +248,9 @@ struct WebSocketMachineTests {
 
   @Test("text is refused where it is not accepted")
   func textRefused() {
-    var server = Endpoint(.server, WebSocketLimits())
+    var limits = openLimits
+    limits.acceptsText = false
+    var server = Endpoint(.server, limits)
     server.receive(frame(.text, [0x61]))
     let seen = server.seen
     #expect(seen == [.failure(.textNotAccepted)])
@@ -286,7 +301,7 @@ struct WebSocketMachineTests {
   func closeTimeout() {
     var server = Endpoint(.server)
     server.machine.close(.normal, now: epoch, into: &server.output)
-    server.now += .seconds(2) - .nanoseconds(1)
+    server.now = epoch + (.seconds(2) - .nanoseconds(1))
     server.poll()
     #expect(server.action == .wait(until: epoch + .seconds(2)))
     server.now = epoch + .seconds(2)
@@ -312,20 +327,17 @@ struct WebSocketMachineTests {
 
   // MARK: Time
 
-  @Test("a silent peer is pinged after ten seconds and given up after twenty-five")
+  @Test("a silent peer is pinged after twenty seconds and given up twenty later")
   func keepAlive() {
     var server = Endpoint(.server)
     server.poll()
-    #expect(server.action == .wait(until: epoch + .seconds(10)))
-    server.now = epoch + .seconds(10)
-    server.poll()
     #expect(server.action == .wait(until: epoch + .seconds(20)))
-    let output = server.output
-    #expect(output == [0x89, 4, 0, 0, 0, 1])
     server.now = epoch + .seconds(20)
     server.poll()
-    #expect(server.action == .wait(until: epoch + .seconds(25)))
-    server.now = epoch + .seconds(25)
+    #expect(server.action == .wait(until: epoch + .seconds(40)))
+    let output = server.output
+    #expect(output == [0x89, 0])
+    server.now = epoch + .seconds(40)
     server.poll()
     #expect(server.action == .drop(.silence))
   }
@@ -335,10 +347,10 @@ struct WebSocketMachineTests {
     var server = Endpoint(.server)
     server.now = epoch + .seconds(60)
     server.poll()
-    #expect(server.action == .wait(until: epoch + .seconds(70)))
+    #expect(server.action == .wait(until: epoch + .seconds(80)))
     let output = server.output
-    #expect(output == [0x89, 4, 0, 0, 0, 1])
-    server.now = epoch + .seconds(75)
+    #expect(output == [0x89, 0])
+    server.now = epoch + .seconds(80)
     server.poll()
     #expect(server.action == .drop(.silence))
   }
@@ -346,10 +358,31 @@ struct WebSocketMachineTests {
   @Test("any byte from the peer puts the ping and the end off")
   func signsOfLife() {
     var server = Endpoint(.server)
-    server.now = epoch + .seconds(24)
+    server.now = epoch + .seconds(19)
     server.receive([0x82])
-    #expect(server.action == .wait(until: epoch + .seconds(34)))
+    #expect(server.action == .wait(until: epoch + .seconds(39)))
     #expect(server.output.isEmpty)
+    server.now = epoch + .seconds(39)
+    server.poll()
+    server.now = epoch + .seconds(58)
+    server.receive([0x80])
+    #expect(server.action == .wait(until: epoch + .seconds(78)))
+  }
+
+  @Test("a connection without messages is closed when it has been idle for the limit, pings or not")
+  func idle() {
+    var limits = openLimits
+    limits.idleTimeout = .seconds(30)
+    var server = Endpoint(.server, limits)
+    server.now = epoch + .seconds(10)
+    server.receive(frame(.binary, [1]))
+    server.now = epoch + .seconds(39)
+    server.receive(frame(.pong))
+    #expect(server.action == .wait(until: epoch + .seconds(40)))
+    server.now = epoch + .seconds(40)
+    server.poll()
+    let output = server.output
+    #expect(output.suffix(8) == [0x88, 6, 0x03, 0xE8] + Array("idle".utf8))
   }
 
   @Test("a connection has a greatest age")

@@ -90,8 +90,10 @@ struct Options {
       configuration.tls = try TLSServerContext(tls)
     }
     configuration.policy.allowedOrigins = origins
-    configuration.maximumUnauthenticatedCount = 20_000
-    configuration.maximumConnectionCount = 20_000
+    configuration.limits.maximumPendingHandshakeCount = 20_000
+    configuration.limits.maximumConnectionCount = 20_000
+    configuration.limits.maximumConnectionsPerAddress = 20_000
+    configuration.limits.maximumInflatedByteCount = 16 << 20
     configuration.limits.acceptsText = true
     configuration.limits.maximumMessageByteCount = 16 << 20
     configuration.limits.maximumFragmentCount = 131_072

@@ -21,7 +21,7 @@ private struct Outcome: Equatable {
   var failure: WebSocketError?
 }
 
-private let epoch = ContinuousClock.now
+private let epoch = MonotonicTime.zero
 
 private func run(_ stream: [UInt8], pieceSize: Int, options: UInt8) -> Outcome {
   var limits = WebSocketLimits()
@@ -30,7 +30,8 @@ private func run(_ stream: [UInt8], pieceSize: Int, options: UInt8) -> Outcome {
     limits.minimumFragmentByteCount = 0
   }
   let role: WebSocketMachine.Role = options & 2 != 0 ? .client : .server
-  var machine = WebSocketMachine(role: role, limits: limits, now: epoch) { MaskingKey(1, 2, 3, 4) }
+  var machine = WebSocketMachine(
+    endpoint: WebSocketEndpoint(role: role, limits: limits) { MaskingKey(1, 2, 3, 4) }, now: epoch)
   machine.admitsOnlyBinaryMessages = options & 4 != 0
   var outcome = Outcome()
   var output: [UInt8] = []
@@ -56,9 +57,9 @@ private func receive(_ piece: [UInt8], _ machine: inout WebSocketMachine, _ outc
     while let event = try machine.receive(&raw, from: &position, now: epoch) {
       precondition(outcome.failure == nil && outcome.close == nil)
       switch event {
-      case .message(_, .inPlace(let range)): outcome.messages.append([UInt8](raw.bytes.extracting(range)))
-      case .message(_, .assembled(let payload)): outcome.messages.append(payload)
-      case .close(let code, _): outcome.close = code
+      case .message(_, let range): outcome.messages.append([UInt8](raw.bytes.extracting(range)))
+      case .assembledMessage: outcome.messages.append(machine.takeAssembled())
+      case .close(let code): outcome.close = code
       }
     }
     precondition(position == piece.count)

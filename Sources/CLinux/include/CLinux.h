@@ -1,6 +1,7 @@
 // What Swift's Glibc module leaves out of Linux: epoll, eventfd, signal handlers and accept4.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 // One readiness report. The kernel's own struct is packed and holds a union.
@@ -9,6 +10,7 @@ struct parley_epoll_event {
   uint64_t token;
 };
 
+static const int PARLEY_EPOLL_CAPACITY = 1024;
 static const uint32_t PARLEY_EPOLL_IN = 0x001;
 static const uint32_t PARLEY_EPOLL_OUT = 0x004;
 static const uint32_t PARLEY_EPOLL_ERR = 0x008;
@@ -21,8 +23,11 @@ int parley_epoll_create(void);
 int parley_epoll_add(int epoll, int fd, uint32_t events, uint64_t token);
 int parley_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token);
 int parley_epoll_remove(int epoll, int fd);
-// Waits for at most `capacity` (<= 256) reports; a negative timeout waits for ever. Returns their number, or -1.
+// Waits for at most `capacity` (<= PARLEY_EPOLL_CAPACITY) reports; a negative timeout waits for ever. Returns their number, or -1.
 int parley_epoll_wait(int epoll, struct parley_epoll_event *events, int capacity, int timeout_ms);
+
+// Sends `head`, then `body`, in one system call; no signal. As send(2).
+ptrdiff_t parley_send_both(int fd, const void *head, size_t head_count, const void *body, size_t body_count);
 
 // A non-blocking counter to wake a loop with.
 int parley_eventfd(void);
