@@ -110,9 +110,11 @@ final class BenchWebSocket {
 
   private func measureMemory() {
     say("\nMemory: private memory of the server's process")
-    for hasEchoed in [false, true] {
+    for (hasEchoed, isBroadcast) in [(false, false), (true, false), (false, true)] {
       add("memory", "idle connections") {
-        Report.Row(try MemoryComparison.run(hasEchoed: hasEchoed, [bareLoop] + peers + [engine], options))
+        let contenders = [bareLoop] + peers + [engine]
+        return Report.Row(
+          try MemoryComparison.run(hasEchoed: hasEchoed, isBroadcast: isBroadcast, contenders, options))
       }
     }
   }

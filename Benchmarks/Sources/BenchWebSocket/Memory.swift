@@ -6,15 +6,19 @@ struct MemoryComparison {
   let connectionCount: Int
   /// Whether each connection has echoed one message before.
   let hasEchoed: Bool
+  /// Whether the server is one that broadcasts.
+  let isBroadcast: Bool
   /// Private memory of the process a connection, in bytes.
   var servers: [(name: String, bytesPerConnection: Double)] = []
 
-  static func run(hasEchoed: Bool, _ contenders: [Contender], _ options: Options) throws -> MemoryComparison {
+  static func run(
+    hasEchoed: Bool, isBroadcast: Bool, _ contenders: [Contender], _ options: Options
+  ) throws -> MemoryComparison {
     let wanted = options.isQuick ? 2_000 : 10_000
-    var comparison = MemoryComparison(
-      connectionCount: min(wanted, Int(bare_raise_file_limit()) - 100), hasEchoed: hasEchoed)
+    let possible = min(wanted, Int(bare_raise_file_limit()) - 100)
+    var comparison = MemoryComparison(connectionCount: possible, hasEchoed: hasEchoed, isBroadcast: isBroadcast)
     for contender in contenders {
-      guard let server = try contender.start(.init(), core: options.serverCore) else { continue }
+      guard let server = try contender.start(.init(isBroadcast: isBroadcast), core: options.serverCore) else { continue }
       defer { server.stop() }
       guard server.process > 0 else { continue }
       // What the first connections make the process allocate once is not theirs.

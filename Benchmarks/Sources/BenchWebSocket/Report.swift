@@ -95,7 +95,9 @@ extension Report.Row {
   }
 
   init(_ comparison: MemoryComparison) {
-    let kind = comparison.hasEchoed ? "silent after one message" : "silent after the upgrade"
+    let kind =
+      (comparison.hasEchoed ? "silent after one message" : "silent after the upgrade")
+      + (comparison.isBroadcast ? ", --broadcast" : "")
     let name = "\(comparison.connectionCount) connections, \(kind)"
     self.init(name: name, connectionCount: comparison.connectionCount, servers: [])
     for (name, bytes) in comparison.servers {
