@@ -18,7 +18,8 @@ struct MemoryComparison {
     let possible = min(wanted, Int(bare_raise_file_limit()) - 100)
     var comparison = MemoryComparison(connectionCount: possible, hasEchoed: hasEchoed, isBroadcast: isBroadcast)
     for contender in contenders {
-      guard let server = try contender.start(.init(isBroadcast: isBroadcast), core: options.serverCore) else { continue }
+      let mode = Contender.Mode(isBroadcast: isBroadcast)
+      guard let server = try contender.start(mode, core: options.serverCore) else { continue }
       defer { server.stop() }
       guard server.process > 0 else { continue }
       // What the first connections make the process allocate once is not theirs.
