@@ -20,6 +20,12 @@ struct Options {
   var privateKeyFile: String?
   var clientAuthorityFile: String?
   var origins: Set<String> = []
+  var loopCount = 1
+  var waitsBusily = false
+  var broadcasts = false
+  var compresses = false
+  var keepsContext = false
+  var windowBits = 15
   var logs = false
 
   static let help = """
@@ -27,14 +33,20 @@ struct Options {
 
     Usage: websocket-echo [options]
 
-      --host ADDRESS   the address to listen on, in numbers (127.0.0.1)
-      --port N         the port; 0 lets the kernel choose (9001)
-      --tls-cert FILE  speak wss:// with this certificate chain, in PEM
-      --tls-key FILE   and its private key, in PEM
-      --client-ca FILE only let in clients with a certificate of the authorities in this file, in PEM
-      --origin ORIGIN  let pages of this origin connect, such as http://127.0.0.1:8000; may be given again
-      --log            say who connects and how each connection ends
-      --help           this page
+      --host ADDRESS         the address to listen on, in numbers (127.0.0.1)
+      --port N               the port; 0 lets the kernel choose (9001)
+      --loops N              so many event loops, each with a thread and a listening socket of its own (1)
+      --busy-poll            never sleep: a quicker answer for all of a core
+      --broadcast            a message whose first byte is P goes to every connection, the sender's included
+      --deflate              compress messages where the client offers it
+      --deflate-context      refer back to earlier messages too: smaller, for 300 KiB a connection
+      --deflate-window BITS  in windows of 2 to this power bytes, 8 to 15 (15)
+      --tls-cert FILE        speak wss:// with this certificate chain, in PEM
+      --tls-key FILE         and its private key, in PEM
+      --client-ca FILE       only let in clients with a certificate of the authorities in this file, in PEM
+      --origin ORIGIN        let pages of this origin connect, such as http://127.0.0.1:8000; may be given again
+      --log                  say who connects and how each connection ends
+      --help                 this page
 
     The first line of its output says where it listens. SIGINT and SIGTERM close all connections with 1001,
     SIGHUP reads the certificates again.
@@ -58,6 +70,12 @@ struct Options {
       switch word {
       case "--host": host = try value(word)
       case "--port": port = try number(word, 0...65_535)
+      case "--loops": loopCount = try number(word, 1...256)
+      case "--busy-poll": waitsBusily = true
+      case "--broadcast": broadcasts = true
+      case "--deflate": compresses = true
+      case "--deflate-context": keepsContext = true
+      case "--deflate-window": windowBits = try number(word, 8...15)
       case "--tls-cert": certificateFile = try value(word)
       case "--tls-key": privateKeyFile = try value(word)
       case "--client-ca": clientAuthorityFile = try value(word)
@@ -69,6 +87,9 @@ struct Options {
     }
     guard (certificateFile == nil) == (privateKeyFile == nil) else {
       throw UsageError("--tls-cert and --tls-key go together", hint: "give both for wss://, or neither for ws://")
+    }
+    guard compresses || (!keepsContext && windowBits == 15) else {
+      throw UsageError("there is nothing to refine without compression", hint: "give --deflate too")
     }
     guard clientAuthorityFile == nil || isSecure else {
       throw UsageError("--client-ca is for wss:// only", hint: "give --tls-cert and --tls-key too")
@@ -90,17 +111,23 @@ struct Options {
       configuration.tls = try TLSServerContext(tls)
     }
     configuration.policy.allowedOrigins = origins
-    configuration.limits.maximumPendingHandshakeCount = 20_000
-    configuration.limits.maximumConnectionCount = 20_000
-    configuration.limits.maximumConnectionsPerAddress = 20_000
-    configuration.limits.maximumInflatedByteCount = 16 << 20
-    configuration.limits.acceptsText = true
+    if compresses {
+      var deflate = PermessageDeflate.Options()
+      deflate.keepsSendingContext = keepsContext
+      deflate.keepsReceivingContext = keepsContext
+      deflate.sendingWindowBits = windowBits
+      deflate.receivingWindowBits = windowBits
+      configuration.policy.deflate = deflate
+    }
     configuration.limits.maximumMessageByteCount = 16 << 20
+    configuration.limits.maximumInflatedByteCount = 16 << 20
     configuration.limits.maximumFragmentCount = 131_072
-    configuration.limits.minimumFragmentByteCount = 0
     configuration.limits.maximumPingsPerSecond = 1_000
     configuration.limits.maximumBufferedByteCount = 64 << 20
     configuration.limits.stallTimeout = .seconds(10)
+    configuration.limits.maximumConnectionCount = 20_000
+    configuration.limits.maximumConnectionsPerAddress = 20_000
+    configuration.limits.maximumPendingHandshakeCount = 20_000
     return configuration
   }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import ParleyIO
 import ParleyWebSocket
+import Synchronization
 
 /// A WebSocket server that sends every message back as it came.
 @main
@@ -18,27 +19,52 @@ enum WebSocketEcho {
     }
   }
 
+  // What is done with a message. Its payload lies where the loop has received it, and is gone after the call.
+
+  static func echo(_ connection: WebSocketConnection, _ kind: WebSocketConnection.MessageKind, _ payload: RawSpan) {
+    connection.send(kind, payload)
+  }
+
+  /// The servers, one a loop: a message to everybody goes through all of them.
+  static let everybody = Mutex<WebSocketServerGroup?>(nil)
+
+  static func echoOrPublish(
+    _ connection: WebSocketConnection, _ kind: WebSocketConnection.MessageKind, _ payload: RawSpan
+  ) {
+    if payload.withUnsafeBytes({ $0.first == UInt8(ascii: "P") }) {
+      everybody.withLock { $0 }?.broadcast(PreparedMessage(kind, payload))
+    } else {
+      connection.send(kind, payload)
+    }
+  }
+
   static func serve(_ options: Options) async throws {
-    let loop = try EventLoop()
+    // Each loop is a thread with a listening socket of its own, and with the connections that the kernel gives it.
+    let loops = try (0..<options.loopCount).map { _ in try EventLoop(waitsBusily: options.waitsBusily) }
     let configuration = try options.configuration()
-    let server = try WebSocketServer(loop: loop, configuration: configuration) { request, _ in
+
+    // One object for all connections.
+    let handlers = WebSocketHandlers(
+      onMessage: options.broadcasts ? echoOrPublish : echo,
+      onClose: { _, closure in if options.logs { say(closure.summary) } })
+
+    let group = try WebSocketServerGroup(loops: loops, configuration: configuration) { request, info in
       .accept(subprotocol: request.subprotocol) { connection in
-        if options.logs { say("opened \(connection.info.summary)") }
-        connection.start(
-          onMessage: { kind, payload in connection.send(kind, payload) },
-          onClose: { closure in if options.logs { say(closure.summary) } })
+        if options.logs { say("opened \(info.summary)") }
+        connection.start(handlers)
       }
     }
-    say("listening on \(options.isSecure ? "wss" : "ws")://\(server.localAddress)")
+    everybody.withLock { $0 = group }
+    say("listening on \(options.isSecure ? "wss" : "ws")://\(group.localAddress)")
 
     let (signals, arrival) = AsyncStream.makeStream(of: ProcessSignal.self)
-    try loop.watch([.interrupt, .terminate, .hangUp]) { arrival.yield($0) }
+    try loops[0].watch([.interrupt, .terminate, .hangUp]) { arrival.yield($0) }
     for await signal in signals {
       guard signal == .hangUp, let tls = configuration.tls else { break }
       reload(tls, logs: options.logs)
     }
-    await server.close()
-    loop.shutDown()
+    await group.close()
+    for loop in loops { loop.shutDown() }
   }
 
   /// Reads the certificates again, for the connections from now on.
