@@ -17,13 +17,14 @@ public struct ClientUpgrade: Hashable, Sendable {
   ///   - fields: further fields: a token, and visible ASCII.
   ///   - deflate: how messages may be compressed where the server agrees; `nil` to offer no compression.
   ///   - nonce: 16 unpredictable bytes.
-  /// - Precondition: the names and values above can be sent.
+  /// - Precondition: the names and values above can be sent, no subprotocol is there twice, and no field is one of those
+  ///   that this request has anyway.
   public init(
     url: WebURL, subprotocols: [String], fields: [(name: String, value: String)] = [],
     deflate: PermessageDeflate.Options? = nil, nonce: [UInt8]
   ) {
     precondition(nonce.count == 16)
-    precondition(subprotocols.allSatisfy { HTTPSyntax.isToken($0) })
+    precondition(subprotocols.allSatisfy { HTTPSyntax.isToken($0) } && Set(subprotocols).count == subprotocols.count)
     key = Base64.encode(nonce)
     self.subprotocols = subprotocols
     self.deflate = deflate
@@ -33,10 +34,16 @@ public struct ClientUpgrade: Hashable, Sendable {
     if let deflate { text += "Sec-WebSocket-Extensions: \(PermessageDeflate.offer(deflate))\r\n" }
     for (name, value) in fields {
       precondition(HTTPSyntax.isToken(name) && HTTPSyntax.isSendableValue(value))
+      precondition(!Self.ownFields.contains(name.lowercased()))
       text += "\(name): \(value)\r\n"
     }
     request = Array((text + "\r\n").utf8)
   }
+
+  private static let ownFields: Set = [
+    "host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol",
+    "sec-websocket-extensions", "content-length", "transfer-encoding",
+  ]
 
   /// Checks the server's answer.
   ///

@@ -16,15 +16,19 @@ extension WebSocketMachine {
     guard position < bytes.byteCount else { return nil }
     heardAt = now
     pingedAt = .never
-    if partial == nil, state == .open, let frame = wholeMessage(in: bytes.bytes, at: position) {
-      let range = frame.start..<(frame.start &+ frame.byteCount)
-      position = range.upperBound
-      frame.maskingKey?.apply(to: &bytes, range, phase: 0)
-      if frame.kind == .text { try validate(bytes.bytes.extracting(range)) }
-      messageAt = now
-      return .message(frame.kind, range)
-    }
-    return try receiveInPieces(&bytes, &position, now)
+    // A loop, for a buffer may hold ten thousand frames that are no events.
+    repeat {
+      if partial == nil, state == .open, let frame = wholeMessage(in: bytes.bytes, at: position) {
+        let range = frame.start..<(frame.start &+ frame.byteCount)
+        position = range.upperBound
+        frame.maskingKey?.apply(to: &bytes, range, phase: 0)
+        if frame.kind == .text { try validate(bytes.bytes.extracting(range)) }
+        messageAt = now
+        return .message(frame.kind, range)
+      }
+      if let event = try receiveInPieces(&bytes, &position, now) { return event }
+    } while position < bytes.byteCount
+    return nil
   }
 
   /// The plain case, which is nearly every frame: a whole, uncompressed message in one frame, all of it there.
@@ -138,6 +142,7 @@ extension WebSocketMachine {
 
   // MARK: In pieces
 
+  /// Everything but the plain case, until nothing is under way any more; `nil` then, or when every byte is taken in.
   @inline(never)
   private mutating func receiveInPieces(
     _ bytes: inout MutableRawSpan, _ position: inout Int, _ now: MonotonicTime
@@ -156,8 +161,7 @@ extension WebSocketMachine {
     }
     if state == .finished { position = bytes.byteCount }
     settle()
-    // What is idle again goes back to the plain case.
-    return position < bytes.byteCount ? try receive(&bytes, from: &position, now: now) : nil
+    return nil
   }
 
   /// The frame whose payload comes next, its header checked; `nil` while the header is incomplete.

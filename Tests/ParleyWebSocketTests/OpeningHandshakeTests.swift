@@ -149,6 +149,56 @@ struct OpeningHandshakeTests {
     #expect(try client.subprotocol(acceptedBy: answer) == "chat")
   }
 
+  @Test("a client's request, byte for byte")
+  func clientRequestBytes() {
+    let client = ClientUpgrade(
+      url: WebURL("wss://Server.example.com:8443/chat?a=b")!, subprotocols: ["chat", "superchat"],
+      fields: [("Origin", "https://a.example")], deflate: .init(), nonce: Self.nonce)
+    #expect(
+      String(decoding: client.request, as: UTF8.self) == """
+        GET /chat?a=b HTTP/1.1\r
+        Host: server.example.com:8443\r
+        Upgrade: websocket\r
+        Connection: Upgrade\r
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
+        Sec-WebSocket-Version: 13\r
+        Sec-WebSocket-Protocol: chat,superchat\r
+        Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+        client_max_window_bits\r
+        Origin: https://a.example\r
+        \r
+
+        """)
+  }
+
+  @Test("what cannot be sent is the caller's fault")
+  func clientPreconditions() async {
+    await #expect(processExitsWith: .failure) {
+      _ = ClientUpgrade(url: WebURL("ws://a")!, subprotocols: ["a", "a"], nonce: .init(repeating: 0, count: 16))
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = ClientUpgrade(url: WebURL("ws://a")!, subprotocols: ["a b"], nonce: .init(repeating: 0, count: 16))
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = ClientUpgrade(url: WebURL("ws://a")!, subprotocols: [], nonce: .init(repeating: 0, count: 15))
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = ClientUpgrade(
+        url: WebURL("ws://a")!, subprotocols: [], fields: [("host", "b")], nonce: .init(repeating: 0, count: 16))
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = ClientUpgrade(
+        url: WebURL("ws://a")!, subprotocols: [], fields: [("X", "a\r\nY: b")], nonce: .init(repeating: 0, count: 16))
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = UpgradeRefusal.response(status: 401, fields: [("X", "a\r\nY: b")])
+    }
+    await #expect(processExitsWith: .failure) {
+      _ = UpgradeRefusal.response(status: 401, fields: [("Connection", "b")])
+    }
+    await #expect(processExitsWith: .failure) { _ = UpgradeRefusal.response(status: 200) }
+  }
+
   @Test(
     "one change in the answer, one failure",
     arguments: [
