@@ -182,8 +182,8 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       guard isWanted else { return }
       switch receive() {
       case .count:
-        // Without TLS the kernel reports again what is left.
-        guard tls != nil else { return }
+        // What is left in the socket is reported again.
+        guard tls?.hasPending == true else { return }
       case .wouldBlock:
         return
       case .wantsWrite:
