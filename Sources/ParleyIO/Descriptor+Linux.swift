@@ -55,6 +55,14 @@ enum Descriptor {
     return transfer(count, "sendmsg")
   }
 
+  /// Sends all of `parts`, or as much as the kernel takes, in one call.
+  static func send(_ fd: CInt, _ parts: UnsafeMutableBufferPointer<iovec>) -> Transfer {
+    var message = unsafe msghdr()
+    unsafe message.msg_iov = parts.baseAddress
+    unsafe message.msg_iovlen = parts.count
+    return transfer(unsafe sendmsg(fd, &message, CInt(MSG_NOSIGNAL)), "sendmsg")
+  }
+
   /// Reads once, through TLS if there is a session, to the end of what `span` holds.
   static func receive(_ fd: CInt, _ tls: TLSSession?, into span: inout OutputSpan<UInt8>) -> Transfer {
     var result = Transfer.wouldBlock
@@ -243,13 +251,21 @@ enum Descriptor {
 /// The memory that a loop receives into; one callback at a time looks at it.
 @safe
 final class ReceiveBuffer {
-  static let byteCount = 1 << 18
+  static let byteCount = 1 << 19
 
   private let memory: UnsafeMutableRawBufferPointer
 
   init() { unsafe memory = .allocate(byteCount: Self.byteCount, alignment: 64) }
 
   deinit { unsafe memory.deallocate() }
+
+  /// Whether `bytes` lie in this memory.
+  func holds(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress, let start = unsafe UnsafeRawPointer(memory.baseAddress) else { return false }
+      return unsafe base >= start && base < start + memory.count
+    }
+  }
 
   /// Reads once, through TLS if there is a session, and hands what came to `body`.
   func receive(_ fd: CInt, _ tls: TLSSession?, _ body: (inout MutableRawSpan) -> Void) -> Descriptor.Transfer {

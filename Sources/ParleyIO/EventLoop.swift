@@ -50,6 +50,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   let receiveBuffer: ReceiveBuffer
   /// The streams of compression that this loop's connections take turns with.
   let deflatePool = DeflatePool()
+  /// What the connection that is being called sends on from the receive buffer.
+  var gather = GatheredOutput()
   /// Memory for what a connection writes while it is being called; lent out one callback at a time.
   var spareOutput: [UInt8] = []
 

@@ -72,8 +72,12 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     case closed
   }
 
-  /// Beyond this what is written is sent in the middle of a turn, so that it stays in the processor's cache.
-  private static let sendAheadByteCount = 1 << 18
+  /// Beyond this what is written is sent in the middle of a turn.
+  private static let sendAheadByteCount = 1 << 19
+  /// Payloads from this size on are sent from where they lie, if they lie in the loop's buffer.
+  static let segmentByteCount = 2048
+  /// Payloads from this size on are sent from where they lie, in a system call of their own if need be.
+  static let directByteCount = 32_768
 
   let loop: EventLoop
   let fd: CInt
@@ -180,10 +184,11 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     // A few buffers at most, so that one busy connection does not starve the rest of the loop.
     for _ in 0..<4 {
       guard isWanted else { return }
+      let wasDirect = (owner?.streamDirectByteCount ?? 0) > 0
       switch receive() {
       case .count:
-        // What is left in the socket is reported again.
-        guard tls?.hasPending == true else { return }
+        // Without TLS the kernel reports again what is left.
+        guard tls != nil || wasDirect else { return }
       case .wouldBlock:
         return
       case .wantsWrite:
@@ -229,7 +234,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   // MARK: Writing
 
   /// Bytes that wait to be sent.
-  var bufferedByteCount: Int { output.count &- outputStart }
+  var bufferedByteCount: Int { output.count &- outputStart &+ (isCorked ? loop.gather.byteCount : 0) }
 
   /// Lets `body` append to what is sent next.
   @inline(__always)
@@ -238,6 +243,10 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     didWrite()
     return result
   }
+
+  /// Lets `body` append what is only the beginning of a message: the rest follows at once.
+  @inline(__always)
+  func append<R>(_ body: (inout [UInt8]) -> R) -> R { body(&output) }
 
   private func didWrite() {
     guard !isClosed else {
@@ -252,18 +261,29 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     if wantsWrite { checkOverflow() }
   }
 
-  /// Sends what is buffered and then `body`, which is copied only as far as the kernel does not take it at once.
-  func writeDirectly(_ body: RawSpan) {
-    guard !wantsWrite, state == .open, tls == nil else {
+  /// Sends `body` after what is buffered, copied only where that cannot be helped.
+  func writeLarge(_ body: RawSpan) {
+    guard !wantsWrite, state == .open, tls == nil, !isClosed else {
       return write { $0.append(contentsOf: body) }
     }
+    if isCorked, loop.receiveBuffer.holds(body) {
+      loop.gather.append(body, at: output.count)
+      if bufferedByteCount >= Self.sendAheadByteCount || loop.gather.isFull { sendAhead() }
+    } else if body.byteCount >= Self.directByteCount {
+      if isCorked, loop.gather.byteCount > 0 { sendAhead() }
+      if wantsWrite { write { $0.append(contentsOf: body) } } else { writeDirectly(body) }
+    } else {
+      write { $0.append(contentsOf: body) }
+    }
+  }
+
+  private func writeDirectly(_ body: RawSpan) {
     let head = bufferedByteCount
     let sent: Int
     switch Descriptor.send(fd, output, from: outputStart, then: body) {
     case .count(let count): sent = count
-    case .wouldBlock, .wantsWrite, .end: sent = 0
-    // The next report says so too, at a time when the owner is not in the middle of something.
-    case .failed: sent = 0
+    // The next report tells of a fault too, at a time when the owner is not in the middle of something.
+    case .wouldBlock, .wantsWrite, .end, .failed: sent = 0
     }
     guard sent < head &+ body.byteCount else { return emptyOutput() }
     if sent >= head {
@@ -322,6 +342,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   ///
   /// - Returns: what went wrong, if something did.
   private func send() -> IOError? {
+    if isCorked, loop.gather.byteCount > 0, let error = sendGathered() { return error }
     while bufferedByteCount > 0 {
       switch Descriptor.send(fd, tls, output, from: outputStart) {
       case .count(let count):
@@ -338,6 +359,26 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       }
     }
     emptyOutput()
+    return nil
+  }
+
+  /// Sends once what lies in `output` and the loop's buffer by turns, and copies what the kernel does not take.
+  private func sendGathered() -> IOError? {
+    let sent: Int
+    switch loop.gather.send(fd, output, from: outputStart) {
+    case .count(let count): sent = count
+    case .wouldBlock, .wantsWrite: sent = 0
+    case .end: return .connectionLost
+    case .failed(let error): return error
+    }
+    if sent > 0 { deadline = .never }
+    if sent == bufferedByteCount {
+      loop.gather.removeAll()
+      emptyOutput()
+    } else {
+      (output, boundary) = loop.gather.rest(of: output, from: outputStart, after: sent)
+      outputStart = 0
+    }
     return nil
   }
 
@@ -442,6 +483,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     if let registration { loop.deregister(registration, fd) }
     registration = nil
     Descriptor.close(fd)
+    if isCorked { loop.gather.removeAll() }
     output = []
     outputStart = 0
     let owner = owner

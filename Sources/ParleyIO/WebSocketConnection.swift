@@ -21,9 +21,6 @@ public final class WebSocketConnection: @unchecked Sendable {
   /// The kind of a message.
   public typealias MessageKind = WebSocketMachine.MessageKind
 
-  /// Payloads from this size on are sent from where they lie; smaller ones are copied, to leave with their neighbours.
-  private static let directByteCount = 32_768
-
   let stream: StreamSocket
   private var machine: WebSocketMachine
   private var handlers: WebSocketHandlers?
@@ -193,10 +190,10 @@ public final class WebSocketConnection: @unchecked Sendable {
   public func send(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
     loop.checkIsolated()
     guard !isClosed else { return false }
-    if payload.byteCount >= Self.directByteCount,
-      stream.write({ machine.sendHeader(of: kind, byteCount: payload.byteCount, now: loop.now, into: &$0) })
+    if payload.byteCount >= StreamSocket.segmentByteCount,
+      stream.append({ machine.sendHeader(of: kind, byteCount: payload.byteCount, now: loop.now, into: &$0) })
     {
-      stream.writeDirectly(payload)
+      stream.writeLarge(payload)
       return true
     }
     return stream.write { machine.send(kind, payload, now: loop.now, into: &$0) }
@@ -299,7 +296,11 @@ public final class WebSocketConnection: @unchecked Sendable {
   private func receive(_ event: WebSocketMachine.Event, _ bytes: RawSpan) {
     switch event {
     case .message(let kind, let range): handlers?.onMessage(self, kind, bytes.extracting(range))
-    case .assembledMessage(let kind): handlers?.onMessage(self, kind, machine.takeAssembled().rawSpan)
+    case .assembledMessage(let kind):
+      let message = machine.takeAssembled()
+      handlers?.onMessage(self, kind, message.rawSpan)
+      machine.endpoint.buffers.putBack(message)
+    case .ping: pollMachine()
     case .close(let code): end(with: .closed(code, reason: machine.closeReason))
     }
   }

@@ -1,12 +1,16 @@
 /// What all connections of one server, or one client, have in common: the role, the limits, where masking keys come
 /// from, and the form of compression.
 ///
-/// One object for all of them, so that an idle connection stays small.
-public final class WebSocketEndpoint: Sendable {
+/// One object for all of them, so that an idle connection stays small. Its connections must be driven by one thread at a
+/// time: they take turns with the memory that it keeps.
+public final class WebSocketEndpoint: @unchecked Sendable {
   /// Which end the connections are.
   public let role: WebSocketMachine.Role
   /// What peers may do.
   public let limits: WebSocketLimits
+
+  /// Where large messages are assembled.
+  public let buffers = MessageBuffers()
 
   let nextMaskingKey: @Sendable () -> MaskingKey
   let deflate: PermessageDeflate.Options

@@ -95,6 +95,9 @@ extension WebSocketMachine {
 
   // MARK: Straight into the message
 
+  /// How much room a peer gets for what it has announced but not sent.
+  private static let announcedByteCount = 262_144
+
   /// How many bytes of the payload under way the driver may read straight into the message, with
   /// ``receiveDirectly(upTo:now:_:)``; 0 where that would not pay.
   public var directByteCount: Int {
@@ -107,8 +110,8 @@ extension WebSocketMachine {
   /// Has `read` put bytes of the payload under way where the message is assembled.
   ///
   /// - Parameters:
-  ///   - count: at most ``directByteCount``. Room for no more than twice the bytes there already is made, so that a
-  ///     peer that only announces a large message gets no memory for it.
+  ///   - count: at most ``directByteCount``. Room is made for 256 KiB, or twice the bytes there already, so that a peer that
+  ///     only announces a large message gets little memory for it.
   ///   - now: the driver's time.
   ///   - read: puts up to the room it finds; may put nothing.
   /// - Returns: an event, if the message is whole.
@@ -119,7 +122,7 @@ extension WebSocketMachine {
     precondition(count > 0 && count <= directByteCount)
     guard let partial, let frame = partial.frame, var message = partial.message.take() else { return nil }
     let start = message.bytes.count
-    let room = min(count, max(65_536, start))
+    let room = min(count, max(Self.announcedByteCount, start))
     message.bytes.append(addingCapacity: room) { span in read(&span) }
     let added = start..<message.bytes.count
     guard !added.isEmpty else {
@@ -279,7 +282,14 @@ extension WebSocketMachine {
     var message =
       partial.message.take()
       ?? PartialInput.PartialMessage(kind: frame.opcode == .text ? .text : .binary, isCompressed: frame.isCompressed)
-    if phase == 0 { message.frameCount &+= 1 }
+    if phase == 0 {
+      message.frameCount &+= 1
+      let announced = min(frame.byteCount, Self.announcedByteCount)
+      if message.bytes.isEmpty, !message.isCompressed, announced >= MessageBuffers.minimumByteCount {
+        message.bytes = endpoint.buffers.take(byteCount: announced)
+        message.bytes.reserveCapacity(announced)
+      }
+    }
     message.wireByteCount &+= count
     try append(part, to: &message, isFinal: isWhole && frame.isFinal)
     return try complete(message, isWhole: isWhole && frame.isFinal, partial, now)
@@ -322,9 +332,10 @@ extension WebSocketMachine {
       guard pings.admit(now: now, limit: endpoint.limits.maximumPingsPerSecond) else {
         throw .tooManyPings(limit: endpoint.limits.maximumPingsPerSecond)
       }
-      // One pong is pending at most: the newest (RFC 6455 section 5.5.3).
-      if isOpen { partial.pong = partial.controlPayload }
-      return nil
+      // A driver that does not poll at the event answers the newest only (RFC 6455 section 5.5.3).
+      guard isOpen else { return nil }
+      partial.pong = partial.controlPayload
+      return .ping
     case .pong:
       return nil
     case .close:

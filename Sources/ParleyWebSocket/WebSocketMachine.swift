@@ -40,6 +40,8 @@ public struct WebSocketMachine: ~Copyable {
     /// A whole message, to be taken by ``WebSocketMachine/takeAssembled()``: it came in several frames or several
     /// reads, or compressed.
     case assembledMessage(MessageKind)
+    /// The peer asked for a sign of life: ``WebSocketMachine/poll(now:into:)`` writes it, best before anything else is sent.
+    case ping
     /// The peer closes, with its code (`.noStatus` where it gave none); ``WebSocketMachine/closeReason`` has its words.
     ///
     /// Nothing follows. The answer is in the output of the next ``WebSocketMachine/poll(now:into:)``.

@@ -50,6 +50,7 @@ struct Endpoint: ~Copyable {
         case .message(let kind, let range):
           note(kind, raw.bytes.extracting(range).withUnsafeBytes { [UInt8]($0) })
         case .assembledMessage(let kind): note(kind, machine.takeAssembled())
+        case .ping: poll()
         case .close(let code): seen.append(.close(code, machine.closeReason))
         }
       }

@@ -59,6 +59,7 @@ private func receive(_ piece: [UInt8], _ machine: inout WebSocketMachine, _ outc
       switch event {
       case .message(_, let range): outcome.messages.append([UInt8](raw.bytes.extracting(range)))
       case .assembledMessage: outcome.messages.append(machine.takeAssembled())
+      case .ping: break
       case .close(let code): outcome.close = code
       }
     }
