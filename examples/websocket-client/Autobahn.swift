@@ -12,7 +12,6 @@ struct FuzzingServer {
   func playAll() async throws {
     let count = try await caseCount()
     for number in 1...count {
-      // A server that breaks the rules ends the connection in many ways, and judges them itself.
       await echo(try await connect("/runCase?case=\(number)&agent=\(agent)"))
       if number % 50 == 0 || number == count { print("\(number) of \(count) cases") }
     }
@@ -20,36 +19,24 @@ struct FuzzingServer {
   }
 
   private func connect(_ target: String) async throws -> WebSocketConnection {
-    guard let url = WebURL(url + target) else {
-      throw UsageError("--autobahn takes a URL without a path, not '\(url)'")
+    guard let url = WebURL(url + target), url.scheme != .https else {
+      throw UsageError("--autobahn takes a URL without a path, not '\(url)'", hint: "such as ws://127.0.0.1:9001")
     }
     return try await WebSocketClient.connect(to: url, on: loop, options: options)
   }
 
-  /// What the server says in one text message.
+  /// What the server says in its only message.
   private func caseCount() async throws -> Int {
-    let connection = try await connect("/getCaseCount")
-    let (answers, arrival) = AsyncStream.makeStream(of: String.self)
-    loop.execute {
-      connection.start(
-        onMessage: { _, payload in arrival.yield(text(payload)) },
-        onClose: { _ in arrival.finish() })
+    for try await case .text(let text) in try await connect("/getCaseCount") {
+      if let count = Int(text), count > 0 { return count }
     }
-    for await answer in answers {
-      guard let count = Int(answer), count > 0 else { break }
-      return count
-    }
-    throw UsageError("\(url) does not say how many cases it has: is it a fuzzing server?")
+    throw UsageError("\(url) does not say how many cases it has", hint: "is it a fuzzing server?")
   }
 
-  /// Sends back every message until the connection ends.
+  /// Sends back every message until the connection ends: in one of many ways, which the server judges.
   private func echo(_ connection: WebSocketConnection) async {
-    await withCheckedContinuation { end in
-      loop.execute {
-        connection.start(
-          onMessage: { kind, payload in connection.send(kind, payload) },
-          onClose: { _ in end.resume() })
-      }
-    }
+    do {
+      for try await message in connection { try await connection.send(message) }
+    } catch {}
   }
 }

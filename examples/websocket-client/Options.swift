@@ -20,6 +20,9 @@ struct Options {
   var privateKeyFile: String?
   var subprotocols: [String] = []
   var fields: [(name: String, value: String)] = []
+  var compresses = false
+  var keepsContext = false
+  var windowBits = 15
   var fuzzingServer: String?
   var agent = "parley"
 
@@ -33,6 +36,9 @@ struct Options {
       --cert FILE, --key FILE  for servers that want to know their clients: a certificate chain and its key, in PEM
       --subprotocol NAME       offer a subprotocol; may be given again, the preferred one first
       --header 'NAME: VALUE'   send a further header field; may be given again
+      --deflate                offer to compress messages
+      --deflate-context        and to refer back to earlier messages
+      --deflate-window BITS    in windows of 2 to this power bytes, 8 to 15 (15)
       --autobahn URL           play every case of the fuzzing server there, sending back what it sends
       --agent NAME             what the fuzzing server calls this client in its reports (parley)
       --help                   this page
@@ -55,6 +61,9 @@ struct Options {
       case "--key": privateKeyFile = try value(word)
       case "--subprotocol": subprotocols.append(try Self.subprotocol(value(word)))
       case "--header": fields.append(try Self.field(value(word)))
+      case "--deflate": compresses = true
+      case "--deflate-context": keepsContext = true
+      case "--deflate-window": windowBits = try Self.windowBits(value(word))
       case "--autobahn": fuzzingServer = try value(word)
       case "--agent": agent = try value(word)
       case "--help", "-h": return nil
@@ -62,6 +71,9 @@ struct Options {
       case _ where url != nil: throw UsageError("one URL is enough: what is '\(word)'?")
       default: url = try Self.url(word)
       }
+    }
+    guard compresses || (!keepsContext && windowBits == 15) else {
+      throw UsageError("there is nothing to refine without compression", hint: "give --deflate too")
     }
     guard (certificateFile == nil) == (privateKeyFile == nil) else { throw UsageError("--cert and --key go together") }
     guard (url == nil) != (fuzzingServer == nil) else { throw UsageError("give a URL, or --autobahn and a URL") }
@@ -73,6 +85,13 @@ struct Options {
         "'\(text)' is not a WebSocket URL", hint: "such as ws://127.0.0.1:9001 or wss://example.com/feed")
     }
     return url
+  }
+
+  private static func windowBits(_ text: String) throws(UsageError) -> Int {
+    guard let bits = Int(text), (8...15).contains(bits) else {
+      throw UsageError("--deflate-window takes a number from 8 to 15, not '\(text)'")
+    }
+    return bits
   }
 
   private static func subprotocol(_ text: String) throws(UsageError) -> String {
@@ -104,10 +123,18 @@ struct Options {
     }
     var options = WebSocketClient.Options(subprotocols: subprotocols, tls: try TLSClientContext(tls))
     options.fields = fields
-    options.limits.acceptsText = true
+    if compresses {
+      var deflate = PermessageDeflate.Options()
+      deflate.keepsSendingContext = keepsContext
+      deflate.keepsReceivingContext = keepsContext
+      deflate.sendingWindowBits = windowBits
+      deflate.receivingWindowBits = windowBits
+      options.deflate = deflate
+    }
     options.limits.maximumMessageByteCount = 16 << 20
+    options.limits.maximumInflatedByteCount = 16 << 20
+    options.limits.maximumInflationRatio = 1_100
     options.limits.maximumFragmentCount = 131_072
-    options.limits.minimumFragmentByteCount = 0
     options.limits.maximumPingsPerSecond = 1_000
     options.limits.maximumBufferedByteCount = 64 << 20
     options.limits.stallTimeout = .seconds(10)

@@ -13,7 +13,7 @@ enum WebSocketClientExample {
         let server = FuzzingServer(url: url, agent: options.agent, loop: loop, options: try options.connection())
         try await server.playAll()
       } else if let url = options.url {
-        exit(await talk(try await WebSocketClient.connect(to: url, on: loop, options: try options.connection())))
+        try await talk(try await WebSocketClient.connect(to: url, on: loop, options: try options.connection()))
       }
     } catch let error as UsageError {
       complain("websocket-client: \(error.message)\n  \(error.hint)")
@@ -24,34 +24,23 @@ enum WebSocketClientExample {
     }
   }
 
-  /// Sends lines and prints messages until either side closes; gives the exit code.
-  static func talk(_ connection: WebSocketConnection) async -> Int32 {
+  /// Sends lines and prints messages until either side closes.
+  static func talk(_ connection: WebSocketConnection) async throws {
     Task.detached {
-      while let line = readLine() {
-        connection.loop.execute { connection.send(text: line) }
-      }
+      while let line = readLine() { try await connection.send(.text(line)) }
       // Time for the answers to the last lines.
-      connection.loop.schedule(after: .seconds(1)) { connection.close(.normal) }
+      try await Task.sleep(for: .seconds(1))
+      await connection.close()
     }
-    let closure = await withCheckedContinuation { end in
-      connection.loop.execute {
-        connection.start(
-          onMessage: { kind, payload in
-            print(kind == .text ? text(payload) : "(\(payload.byteCount) bytes)")
-            fflush(nil)
-          },
-          onClose: { end.resume(returning: $0) })
+    for try await message in connection {
+      switch message {
+      case .text(let text): print(text)
+      case .binary(let bytes): print("(\(bytes.count) bytes)")
       }
+      fflush(nil)
     }
-    switch closure {
-    case .closed(.normal, _):
-      return 0
-    case .closed(let code, let reason):
+    if case .closed(let code, let reason) = connection.closure, code != .normal {
       complain("websocket-client: closed with \(code.rawValue)\(reason.isEmpty ? "" : ": \(reason)")")
-      return 0
-    case .failed(let error):
-      complain("websocket-client: \(error)")
-      return 1
     }
   }
 
@@ -59,9 +48,4 @@ enum WebSocketClientExample {
     let line = text + "\n"
     _ = write(STDERR_FILENO, line, line.utf8.count)
   }
-}
-
-/// The text of a message, whose bytes are gone after the callback that they came in.
-func text(_ payload: RawSpan) -> String {
-  payload.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
 }

@@ -121,6 +121,7 @@ struct Options {
     }
     configuration.limits.maximumMessageByteCount = 16 << 20
     configuration.limits.maximumInflatedByteCount = 16 << 20
+    configuration.limits.maximumInflationRatio = 1_100
     configuration.limits.maximumFragmentCount = 131_072
     configuration.limits.maximumPingsPerSecond = 1_000
     configuration.limits.maximumBufferedByteCount = 64 << 20
