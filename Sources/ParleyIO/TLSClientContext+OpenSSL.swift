@@ -44,11 +44,12 @@ public final class TLSClientContext: Sendable {
     _ = unsafe COpenSSL_SSL_CTX_set_session_cache_mode(pointer, mode)
     unsafe SSL_CTX_sess_set_new_cb(pointer) { session, ticket in
       guard let session = unsafe session, let ticket = unsafe ticket, let owner = unsafe TLSSession.of(session),
-        let context = owner.clientContext,
-        unsafe SSL_version(session) == TLS1_3_VERSION
+        let context = owner.clientContext, unsafe SSL_version(session) == TLS1_3_VERSION,
+        // OpenSSL spoils its own when the connection ends without a close_notify.
+        let copy = unsafe SSL_SESSION_dup(ticket)
       else { return 0 }
-      unsafe context.keep(TLSTicket(owning: ticket), for: owner.host)
-      return 1
+      unsafe context.keep(TLSTicket(owning: copy), for: owner.host)
+      return 0
     }
   }
 

@@ -99,7 +99,8 @@ final class TLSTicketKeys: Sendable {
           cipher, EVP_aes_256_cbc(), nil, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), iv)
       }
     }
-    return unsafe isReady == 1 && Self.use(key.authenticator, in: authenticator) ? 1 : -1
+    // 2 has the server issue the next one, as each serves once.
+    return unsafe isReady == 1 && Self.use(key.authenticator, in: authenticator) ? 2 : -1
   }
 
   private static func use(_ key: SecretBytes, in authenticator: OpaquePointer) -> Bool {

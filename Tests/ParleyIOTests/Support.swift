@@ -283,7 +283,7 @@ struct TestCertificate: Sendable {
   /// Set once, for the end of the process to remove.
   private static let path = Locked("")
 
-  private static let all = Task {
+  static let all = Task {
     let folder = try TemporaryFolder()
     path.withLock { $0 = folder.path }
     atexit { try? FileManager.default.removeItem(atPath: TestCertificate.path.withLock { $0 }) }
