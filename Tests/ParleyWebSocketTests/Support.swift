@@ -35,8 +35,13 @@ struct Endpoint: ~Copyable {
   var action: WebSocketMachine.Action?
   var now = epoch
 
-  init(_ role: WebSocketMachine.Role, _ limits: WebSocketLimits = openLimits) {
-    machine = WebSocketMachine(endpoint: WebSocketEndpoint(role: role, limits: limits) { sampleKey }, now: epoch)
+  init(
+    _ role: WebSocketMachine.Role, _ limits: WebSocketLimits = openLimits,
+    deflate agreement: PermessageDeflate.Agreement? = nil, options: PermessageDeflate.Options = .init(),
+    pool: DeflatePool = .init()
+  ) {
+    let endpoint = WebSocketEndpoint(role: role, limits: limits, deflate: options) { sampleKey }
+    machine = WebSocketMachine(endpoint: endpoint, deflate: agreement.map { ($0, pool) }, now: epoch)
   }
 
   mutating func receive(_ input: [UInt8]) {
