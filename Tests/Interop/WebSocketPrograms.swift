@@ -33,15 +33,26 @@ extension Programs {
 }
 
 extension Child {
-  /// Waits for a line that begins so, and gives what follows.
+  /// Waits for a line of its standard output that begins so, and gives what follows.
   func line(beginning prefix: String, within seconds: Double = 20) async throws -> String {
+    try await line(beginning: prefix, within: seconds) { self.text }
+  }
+
+  /// Waits for a line of its standard error that begins so, and gives what follows.
+  func complaint(beginning prefix: String, within seconds: Double = 20) async throws -> String {
+    try await line(beginning: prefix, within: seconds) { self.log }
+  }
+
+  private func line(
+    beginning prefix: String, within seconds: Double, of text: () -> String
+  ) async throws -> String {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < deadline {
-      let whole = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+      let whole = text().split(separator: "\n", omittingEmptySubsequences: false).dropLast()
       if let line = whole.first(where: { $0.hasPrefix(prefix) }) { return String(line.dropFirst(prefix.count)) }
       try await Task.sleep(for: .milliseconds(10))
     }
-    throw Failure("no line beginning '\(prefix)' within \(seconds) s; it printed:\n\(text)\n\(log)")
+    throw Failure("no line beginning '\(prefix)' within \(seconds) s; it printed:\n\(self.text)\n\(log)")
   }
 
   /// Runs a program to its end, which it must reach in time.
@@ -100,11 +111,22 @@ struct Certificates {
   var words: [String] { ["--tls-cert", certificate, "--tls-key", key] }
 }
 
-/// A pipe whose writing end a test holds, for the standard input of a program.
+/// A pipe whose writing end a test holds, for the standard input of a program. No other program inherits it: it would
+/// keep the first from seeing the end.
 final class InputPipe {
-  private let pipe = Pipe()
-  var reading: Int32 { pipe.fileHandleForReading.fileDescriptor }
+  let reading: Int32
+  private let writing: FileHandle
 
-  func write(_ text: String) throws { try pipe.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
-  func end() throws { try pipe.fileHandleForWriting.close() }
+  init() {
+    var ends: [Int32] = [-1, -1]
+    precondition(pipe(&ends) == 0)
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    reading = ends[0]
+    writing = FileHandle(fileDescriptor: ends[1], closeOnDealloc: true)
+  }
+
+  deinit { close(reading) }
+
+  func write(_ text: String) throws { try writing.write(contentsOf: Data(text.utf8)) }
+  func end() throws { try writing.close() }
 }

@@ -34,9 +34,16 @@ struct FuzzingServer {
   }
 
   /// Sends back every message until the connection ends: in one of many ways, which the server judges.
+  ///
+  /// It judges too whether what came before a fault was answered, so this is the synchronous form: the answer is on its
+  /// way before the next frame is looked at.
   private func echo(_ connection: WebSocketConnection) async {
-    do {
-      for try await message in connection { try await connection.send(message) }
-    } catch {}
+    await withCheckedContinuation { end in
+      loop.execute {
+        connection.start(
+          onMessage: { kind, payload in connection.send(kind, payload) },
+          onClose: { _ in end.resume() })
+      }
+    }
   }
 }
