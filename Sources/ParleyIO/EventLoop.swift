@@ -36,13 +36,14 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var thread = pthread_t()
 
   // The rest is touched on the loop's thread only.
-  private var slots: [Slot] = []
+  private let slotCell = Cell<[Slot]>([])
   private var freeSlots: [Int] = []
   private var timers = TimerQueue()
   private var localItems: [Item] = []
   private var dirty: [any EventHandler] = []
   private var wakes = WakeQueue()
   private var ready: [parley_epoll_event]
+  private var mustReadInbox = false
   private let waitsBusily: Bool
   /// The time of this turn.
   private(set) var now = MonotonicTime.current
@@ -248,6 +249,11 @@ extension EventLoop {
   /// Has `endOfTurn` called once, when this turn's work is done.
   func callAtEndOfTurn(_ handler: any EventHandler) { dirty.append(handler) }
 
+  private var slots: [Slot] {
+    @inline(__always) _read { yield slotCell.value }
+    @inline(__always) _modify { yield &slotCell.value }
+  }
+
   private func run() {
     threadNumber.store(Thread.currentNumber, ordering: .relaxed)
     while true {
@@ -270,6 +276,7 @@ extension EventLoop {
   private func dispatch(_ event: parley_epoll_event) {
     guard event.token != .max else {
       Descriptor.readCounter(wakeUp)
+      mustReadInbox = true
       return
     }
     guard let index = index(of: event.token) else { return }
@@ -290,14 +297,20 @@ extension EventLoop {
   }
 
   private func runQueued() -> Bool {
-    let (outside, isStopping) = inbox.withLock { inbox in
-      let items = inbox.items
-      inbox.items.removeAll(keepingCapacity: true)
-      return (items, inbox.isStopping)
+    var isStopping = false
+    var outside: [Item] = []
+    // Whoever puts something into an empty inbox wakes the loop.
+    if mustReadInbox {
+      mustReadInbox = false
+      (outside, isStopping) = inbox.withLock { inbox in
+        defer { inbox.items = [] }
+        return (inbox.items, inbox.isStopping)
+      }
     }
+    guard !localItems.isEmpty || !outside.isEmpty else { return isStopping }
     // What these put in runs in the next turn, so that sockets get theirs between.
     let local = localItems
-    localItems.removeAll(keepingCapacity: true)
+    localItems = []
     for item in local { run(item) }
     for item in outside { run(item) }
     return isStopping
@@ -323,7 +336,9 @@ extension EventLoop {
     guard localItems.isEmpty, !waitsBusily else { return 0 }
     let deadline = min(timers.nextDeadline ?? .never, wakes.next ?? .never)
     guard deadline != .never else { return -1 }
-    let nanoseconds = deadline.nanoseconds &- MonotonicTime.current.nanoseconds
+    // The clock is asked again only where the length of this turn matters.
+    var nanoseconds = deadline.nanoseconds &- now.nanoseconds
+    if nanoseconds < 50_000_000 { nanoseconds = deadline.nanoseconds &- MonotonicTime.current.nanoseconds }
     guard nanoseconds > 0 else { return 0 }
     // Rounded up, so that a timer is due when the wait for it ends.
     return CInt(min(3_600_000, nanoseconds / 1_000_000 &+ 1))

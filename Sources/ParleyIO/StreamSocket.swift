@@ -98,8 +98,12 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   private var isBehind = false
   private var hasOverflowed = false
 
+  private let outputCell = Cell<[UInt8]>([])
   /// Bytes not sent yet, from `outputStart` on.
-  private var output: [UInt8] = []
+  private var output: [UInt8] {
+    @inline(__always) _read { yield outputCell.value }
+    @inline(__always) _modify { yield &outputCell.value }
+  }
   private(set) var outputStart = 0
   /// An offset in `output` at which the owner began something that must be sent whole or not at all.
   private(set) var boundary = 0
@@ -255,7 +259,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       return
     }
     let count = bufferedByteCount
-    guard count > 0 else { return }
+    guard count > 0, !isCorked || wantsWrite || count >= Self.sendAheadByteCount else { return }
     if !wantsWrite, count >= Self.sendAheadByteCount, state == .open { sendAhead() }
     if !isCorked { becomeDirty() }
     if wantsWrite { checkOverflow() }

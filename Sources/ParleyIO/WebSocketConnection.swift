@@ -22,7 +22,11 @@ public final class WebSocketConnection: @unchecked Sendable {
   public typealias MessageKind = WebSocketMachine.MessageKind
 
   let stream: StreamSocket
-  private var machine: WebSocketMachine
+  private let machineCell: Cell<WebSocketMachine>
+  private var machine: WebSocketMachine {
+    @inline(__always) _read { yield machineCell.value }
+    @inline(__always) _modify { yield &machineCell.value }
+  }
   private var handlers: WebSocketHandlers?
   /// What few connections have.
   var extras: Extras?
@@ -62,8 +66,9 @@ public final class WebSocketConnection: @unchecked Sendable {
 
   init(stream: StreamSocket, endpoint: WebSocketEndpoint, setup: Setup) {
     self.stream = stream
-    machine = WebSocketMachine(
-      endpoint: endpoint, deflate: setup.deflate.map { ($0, stream.loop.deflatePool) }, now: stream.loop.now)
+    machineCell = Cell(
+      WebSocketMachine(
+        endpoint: endpoint, deflate: setup.deflate.map { ($0, stream.loop.deflatePool) }, now: stream.loop.now))
     if setup.subprotocol != nil || setup.identity != nil || setup.deflate != nil || !setup.early.isEmpty {
       more.setup = setup
     }

@@ -120,27 +120,44 @@ public struct FrameHeader: Hashable, Sendable {
 
   /// Appends the header's bytes to `output`, the length in its shortest form.
   public func encode(into output: inout [UInt8]) {
-    let first = (isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue
+    output.append(addingCapacity: Self.maximumEncodedSize) { encode(into: &$0) }
+  }
+
+  /// Appends the header and a payload that needs no masking.
+  func encode(with payload: RawSpan, into output: inout [UInt8]) {
+    output.append(addingCapacity: Self.maximumEncodedSize &+ payload.byteCount) { span in
+      encode(into: &span)
+      unsafe payload.withUnsafeBytes { payload in
+        unsafe span.withUnsafeMutableBufferPointer { buffer, count in
+          // The room for it was made above.
+          let room = UnsafeMutableRawBufferPointer(buffer)
+          unsafe UnsafeMutableRawBufferPointer(rebasing: room[count...]).copyMemory(from: payload)
+          count &+= payload.count
+        }
+      }
+    }
+  }
+
+  @inline(__always)
+  private func encode(into span: inout OutputSpan<UInt8>) {
+    span.append((isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue)
     let mask: UInt8 = maskingKey == nil ? 0 : 0x80
-    output.append(addingCapacity: Self.maximumEncodedSize) { span in
+    switch byteCount {
+    case ...125:
+      span.append(mask | UInt8(truncatingIfNeeded: byteCount))
+    case ...Int(UInt16.max):
+      span.append(mask | 126)
+      span.append(UInt8(truncatingIfNeeded: byteCount >> 8))
+      span.append(UInt8(truncatingIfNeeded: byteCount))
+    default:
+      span.append(mask | 127)
+      for shift in stride(from: 56, through: 0, by: -8) { span.append(UInt8(truncatingIfNeeded: byteCount >> shift)) }
+    }
+    if let (first, second, third, fourth) = maskingKey?.bytes {
       span.append(first)
-      switch byteCount {
-      case ...125:
-        span.append(mask | UInt8(truncatingIfNeeded: byteCount))
-      case ...Int(UInt16.max):
-        span.append(mask | 126)
-        span.append(UInt8(truncatingIfNeeded: byteCount >> 8))
-        span.append(UInt8(truncatingIfNeeded: byteCount))
-      default:
-        span.append(mask | 127)
-        for shift in stride(from: 56, through: 0, by: -8) { span.append(UInt8(truncatingIfNeeded: byteCount >> shift)) }
-      }
-      if let (first, second, third, fourth) = maskingKey?.bytes {
-        span.append(first)
-        span.append(second)
-        span.append(third)
-        span.append(fourth)
-      }
+      span.append(second)
+      span.append(third)
+      span.append(fourth)
     }
   }
 }

@@ -133,6 +133,10 @@ public struct WebSocketMachine: ~Copyable {
     guard state == .open else { return false }
     messageAt = now
     let opcode: FrameOpcode = kind == .text ? .text : .binary
+    if compression == nil, endpoint.role == .server {
+      FrameHeader(opcode: opcode, byteCount: payload.byteCount).encode(with: payload, into: &output)
+      return true
+    }
     if let compression, compression.isWorthwhile(payload.byteCount) {
       let compressed = compression.deflate(payload)
       append(FrameHeader(isCompressed: true, opcode: opcode, byteCount: compressed.count), compressed.rawSpan, &output)
