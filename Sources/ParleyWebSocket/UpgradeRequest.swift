@@ -4,7 +4,7 @@ internal import ParleyWire
 public struct UpgradePolicy: Hashable, Sendable {
   /// The hosts this server answers to, in lower case and without port, or `nil` for any.
   public var allowedHosts: Set<String>?
-  /// The origins of browsers that may connect, compared exactly.
+  /// The origins of browsers that may connect, compared exactly; `null` is nobody's.
   ///
   /// None by default: other clients send no `Origin`.
   public var allowedOrigins: Set<String> = []
@@ -32,7 +32,8 @@ public struct UpgradeRequest: Hashable, Sendable {
   public let origin: String?
   /// The client's `Sec-WebSocket-Key`.
   public let key: String
-  /// The subprotocols offered, in the client's order.
+  /// The subprotocols offered, in the client's order, without those that begin with `bearer.`: they carry a token
+  /// (see ``BearerTokens``) and are nothing to choose.
   public let offeredSubprotocols: [String]
   /// What ``UpgradePolicy`` chose among them.
   public let subprotocol: String?
@@ -62,13 +63,14 @@ public struct UpgradeRequest: Hashable, Sendable {
     else { throw .invalidKey }
     self.key = key
     origin = try fields.single("origin")
-    if let origin { guard policy.allowedOrigins.contains(origin) else { throw .originRefused } }
+    // `null` is what every sandboxed page and local file calls itself (RFC 6454 section 7.3).
+    if let origin { guard origin != "null", policy.allowedOrigins.contains(origin) else { throw .originRefused } }
 
     let offers = fields.list("sec-websocket-protocol")
     guard offers.allSatisfy({ HTTPSyntax.isToken($0) }), Set(offers).count == offers.count else {
       throw .malformedOffer
     }
-    offeredSubprotocols = offers.map { String($0) }
+    offeredSubprotocols = offers.filter { !BearerTokens.isCredential($0) }.map { String($0) }
     subprotocol = offeredSubprotocols.first { policy.subprotocols.contains($0) }
     guard subprotocol != nil || !policy.requiresSubprotocol else { throw .noCommonSubprotocol }
 
