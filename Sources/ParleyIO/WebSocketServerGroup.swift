@@ -26,9 +26,12 @@ public final class WebSocketServerGroup: Sendable {
     precondition(!loops.isEmpty)
     guard case .address(var address) = configuration.address else { throw .invalidAddress("an inherited socket") }
     let admission = Admission(configuration.limits)
+    let isShared = loops.count > 1
+    // A shared port is open to every process of the same user: see first that nobody else listens there.
+    if isShared, address.port != 0 { Descriptor.close(try Descriptor.listen(at: address)) }
     var listeners: [Listener] = []
     for loop in loops {
-      let listener = Listener(loop: loop, fd: try Descriptor.listen(at: address, isShared: true), isOwned: true)
+      let listener = Listener(loop: loop, fd: try Descriptor.listen(at: address, isShared: isShared), isOwned: true)
       guard let actual = listener.localAddress else { throw .last("getsockname") }
       address = actual
       listeners.append(listener)

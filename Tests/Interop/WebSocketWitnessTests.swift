@@ -3,7 +3,7 @@ import Parley
 import TestSupport
 import Testing
 
-/// Other people's WebSocket software against the example programs.
+/// Other people's WebSocket libraries against the example programs: Python's `websockets`, and websocat, in Rust.
 @Suite("WebSocket witnesses", .serialized)
 struct WebSocketWitnessTests {
   static let witness = Programs.pythonPeer + "/websocket_witness.py"
@@ -52,10 +52,10 @@ struct WebSocketWitnessTests {
   static func ourClient(_ words: [String], lines: [String], in folder: URL) async throws -> (
     code: Int32, lines: [String], log: String
   ) {
-    let input = InputPipe()
-    for line in lines { try input.write(line + "\n") }
-    try input.end()
-    let run = try await Child.run(Programs.client, words, in: folder, standardInput: input.reading)
+    let input = folder.appending(path: "lines-\(UUID().uuidString.prefix(8))")
+    try Data(lines.map { $0 + "\n" }.joined().utf8).write(to: input)
+    let file = try FileHandle(forReadingFrom: input)
+    let run = try await Child.run(Programs.client, words, in: folder, standardInput: file.fileDescriptor)
     return (run.code, run.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init), run.log)
   }
 
@@ -114,6 +114,126 @@ struct WebSocketWitnessTests {
     }
   }
 
+  // MARK: Compression
+
+  /// What Python's client offers a server with these words, and what must then be agreed.
+  struct Offer: Sendable {
+    let offer: String
+    let agreed: String?
+  }
+
+  static let neither = "server_no_context_takeover; client_no_context_takeover"
+  static let both = """
+    {"server_no_context_takeover": true, "client_no_context_takeover": true, "server_max_window_bits": 10, \
+    "client_max_window_bits": 11}
+    """
+
+  static let offers: [(words: [String], offers: [Offer])] = [
+    ([], [Offer(offer: "{}", agreed: nil)]),
+    (
+      ["--deflate"],
+      [
+        Offer(offer: "null", agreed: nil), Offer(offer: "{}", agreed: neither),
+        Offer(offer: both, agreed: "\(neither); server_max_window_bits=10; client_max_window_bits=11"),
+      ]
+    ),
+    (
+      ["--deflate", "--deflate-context"],
+      [
+        Offer(offer: "{}", agreed: ""),
+        Offer(offer: #"{"server_no_context_takeover": true}"#, agreed: "server_no_context_takeover"),
+        Offer(offer: #"{"client_no_context_takeover": true}"#, agreed: "client_no_context_takeover"),
+        Offer(offer: #"{"server_max_window_bits": 8}"#, agreed: "server_max_window_bits=8"),
+        Offer(offer: #"{"client_max_window_bits": 9}"#, agreed: "client_max_window_bits=9"),
+        Offer(offer: both, agreed: "\(neither); server_max_window_bits=10; client_max_window_bits=11"),
+      ]
+    ),
+    (
+      ["--deflate", "--deflate-context", "--deflate-window", "9"],
+      [
+        Offer(offer: "{}", agreed: "server_max_window_bits=9; client_max_window_bits=9"),
+        // The client does not offer to limit its window, so it is told to keep nothing instead.
+        Offer(
+          offer: #"{"client_max_window_bits": null}"#, agreed: "client_no_context_takeover; server_max_window_bits=9"),
+      ]
+    ),
+  ]
+
+  @Test("Python's client compresses as agreed")
+  func compression() async throws {
+    try await withThrowingTaskGroup { group in
+      for (words, offers) in Self.offers { group.addTask { try await Self.play(offers, words) } }
+      try await group.waitForAll()
+    }
+  }
+
+  static func play(_ offers: [Offer], _ words: [String]) async throws {
+    try await InteropTests.withFolder { folder in
+      let echo = try await EchoServer(words, in: folder)
+      let connections = try await Self.pythonClient(
+        [echo.url] + offers.flatMap { ["--offer", $0.offer] }, in: folder)
+      #expect(connections.count == offers.count)
+      for (connection, offer) in zip(connections, offers) {
+        Self.expectEchoes(connection)
+        let agreed = offer.agreed.map { $0.isEmpty ? "permessage-deflate" : "permessage-deflate; \($0)" }
+        #expect(connection["agreed"]?.stringValue == agreed, "\(words) \(offer.offer)")
+        let (sent, received) = (connection["compressed"]?["sent"], connection["compressed"]?["received"])
+        // All that Python sends; of the echoes those that are long enough.
+        #expect(sent?.int64Value == (agreed == nil ? 0 : 29) && received?.int64Value == (agreed == nil ? 0 : 16))
+      }
+      #expect(await echo.stop() == 0)
+    }
+  }
+
+  /// What our client offers, what Python's server wants, and what must then be agreed.
+  struct Agreement: Sendable {
+    let words: [String]
+    let wanted: String
+    let agreed: String?
+  }
+
+  static let agreements = [
+    Agreement(words: [], wanted: "{}", agreed: nil),
+    Agreement(words: ["--deflate"], wanted: "null", agreed: nil),
+    Agreement(words: ["--deflate"], wanted: "{}", agreed: neither),
+    Agreement(words: ["--deflate", "--deflate-context"], wanted: "{}", agreed: ""),
+    Agreement(
+      words: ["--deflate", "--deflate-context"], wanted: both,
+      agreed: "\(neither); server_max_window_bits=10; client_max_window_bits=11"),
+    Agreement(
+      words: ["--deflate", "--deflate-context"], wanted: #"{"server_max_window_bits": 9, "client_max_window_bits": 8}"#,
+      agreed: "server_max_window_bits=9; client_max_window_bits=8"),
+    Agreement(
+      words: ["--deflate", "--deflate-context", "--deflate-window", "10"], wanted: "{}",
+      agreed: "server_max_window_bits=10; client_max_window_bits=10"),
+  ]
+
+  @Test("our client compresses as Python's server agrees")
+  func clientCompression() async throws {
+    // All at a time: the client takes its time to end.
+    try await withThrowingTaskGroup { group in
+      for agreement in Self.agreements { group.addTask { try await Self.play(agreement) } }
+      try await group.waitForAll()
+    }
+  }
+
+  static func play(_ agreement: Agreement) async throws {
+    try await InteropTests.withFolder { folder in
+      let server = try await Self.pythonServer(["--agree", agreement.wanted], in: folder)
+      let prose = String(repeating: "to be or not to be, that is the question \u{1F600} ", count: 1_500)
+      let lines = ["short", prose, prose, String((0..<3_000).map { "\($0 * $0)" }.joined())]
+      let run = try await Self.ourClient([server.url + "/"] + agreement.words, lines: lines, in: folder)
+      #expect(run.code == 0 && run.lines == lines + [""], "\(run.log)")
+      let connection = try await server.child.line { $0["event"] == "connection" }
+      let agreed = agreement.agreed.map { $0.isEmpty ? "permessage-deflate" : "permessage-deflate; \($0)" }
+      #expect(connection["agreed"]?.stringValue == agreed, "\(agreement.words) \(agreement.wanted)")
+      // Of ours those that are long enough; all of Python's.
+      #expect(connection["compressed"]?["received"]?.int64Value == (agreed == nil ? 0 : 3))
+      #expect(connection["compressed"]?["sent"]?.int64Value == (agreed == nil ? 0 : 4))
+      await server.child.stop()
+    }
+  }
+
   @Test("websocat, in Rust, gets back what it sends")
   func websocat() async throws {
     try await InteropTests.withFolder { folder in
@@ -128,179 +248,6 @@ struct WebSocketWitnessTests {
         #expect(run.code == 0 && run.text == "a line\n", "\(run.text)\(run.log)")
       }
       #expect(await echo.stop() == 0)
-    }
-  }
-
-  // MARK: HTTP, by curl
-
-  struct Answer: Sendable, CustomTestStringConvertible {
-    let status: Int
-    let words: [String]
-    let contains: [String]
-    var testDescription: String { "\(status) to \(words.joined(separator: " "))" }
-  }
-
-  static func header(_ fields: String...) -> [String] { fields.flatMap { ["--header", $0] } }
-  static let upgrade = header("Connection: Upgrade", "Upgrade: websocket")
-  /// The key of RFC 6455 section 1.3, and its answer.
-  static let key = header("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-  static let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-  static let version = header("Sec-WebSocket-Version: 13")
-
-  /// Has curl ask; it waits for more after a 101, so it is given up after a while.
-  static func curl(_ words: [String], _ url: String, in folder: URL, seconds: Double = 5) async throws -> (
-    text: String, log: String
-  ) {
-    let curl = try #require(Programs.curl)
-    let run = try await Child.run(
-      curl, ["--http1.1", "--silent", "--verbose", "--include", "--max-time", "\(seconds)"] + words + [url],
-      in: folder)
-    return (run.text, run.log)
-  }
-
-  @Test(
-    "curl sees what the standards demand",
-    .enabled(if: Programs.curl != nil, "there is no curl here (scripts/bootstrap --tests installs it)"),
-    arguments: [
-      Answer(status: 400, words: [], contains: ["Connection: close"]),
-      Answer(
-        status: 426, words: upgrade + key + header("Sec-WebSocket-Version: 8"),
-        contains: [
-          "Sec-WebSocket-Version: 13", "Upgrade: websocket",
-        ]),
-      Answer(status: 400, words: upgrade + version, contains: []),
-      Answer(status: 400, words: upgrade + version + header("Sec-WebSocket-Key: c2hvcnQ="), contains: []),
-      Answer(status: 400, words: upgrade + version + key + ["--data", "body", "--request", "GET"], contains: []),
-      Answer(status: 403, words: upgrade + version + key + header("Origin: https://elsewhere.example"), contains: []),
-    ])
-  func curlRefused(answer: Answer) async throws {
-    try await InteropTests.withFolder { folder in
-      let echo = try await EchoServer(in: folder)
-      let seen = try await Self.curl(answer.words, "http://\(echo.address)/", in: folder)
-      #expect(seen.text.hasPrefix("HTTP/1.1 \(answer.status) "), "\(seen.text)")
-      for field in answer.contains { #expect(seen.text.contains("\r\n\(field)\r\n"), "\(seen.text)") }
-      #expect(seen.log.contains("Closing connection"), "\(seen.log)")
-      #expect(await echo.stop() == 0)
-    }
-  }
-
-  @Test(
-    "curl is let in, also over TLS 1.3",
-    .enabled(if: Programs.curl != nil, "there is no curl here (scripts/bootstrap --tests installs it)"))
-  func curlAccepted() async throws {
-    try await InteropTests.withFolder { folder in
-      let certificates = try await Certificates(in: folder)
-      for words in [[], certificates.words] {
-        let echo = try await EchoServer(words, in: folder)
-        let scheme = words.isEmpty ? "http" : "https"
-        let seen = try await Self.curl(
-          Self.upgrade + Self.key + Self.version + ["--cacert", certificates.authority], "\(scheme)://\(echo.address)/",
-          in: folder, seconds: 1)
-        #expect(seen.text.hasPrefix("HTTP/1.1 101 Switching Protocols\r\n"), "\(seen.text)\(seen.log)")
-        #expect(seen.text.contains("\r\n\(Self.accept)\r\n"))
-        #expect(seen.log.contains("TLSv1.3") == (scheme == "https"))
-        #expect(await echo.stop() == 0)
-      }
-    }
-  }
-
-  // MARK: A browser
-
-  static let noBrowser = "there is no Chromium here (scripts/bootstrap --tests installs one)"
-
-  /// Has Chromium connect to each URL; its page comes from `listener`.
-  static func browser(
-    _ urls: [String], _ listener: ListeningSocket, _ certificates: Certificates, in folder: URL, _ words: [String] = []
-  ) throws -> Child {
-    let program = try #require(Programs.chromium)
-    return try Child(
-      Programs.python,
-      [Programs.pythonPeer + "/browser.py", program.path()] + urls + ["--trust", certificates.certificate] + words,
-      in: folder, name: "browser", standardInput: listener.descriptor)
-  }
-
-  @Test("a browser over TLS with X25519MLKEM768", .enabled(if: Programs.chromium != nil, Comment(rawValue: noBrowser)))
-  func browser() async throws {
-    try await InteropTests.withFolder { folder in
-      let certificates = try await Certificates(in: folder)
-      let page = try ListeningSocket()
-      let origin = "http://\(page.address)"
-      let echo = try await EchoServer(certificates.words + ["--log", "--origin", origin], in: folder)
-      // Without --origin the door is closed to browsers.
-      let closed = try await EchoServer(certificates.words + ["--log"], in: folder, name: "closed")
-      let browser = try Self.browser([echo.url, closed.url], page, certificates, in: folder)
-      _ = try await browser.line(within: 60) { $0["event"] == "done" }
-      let connections = browser.lines.filter { $0["event"] == "connection" }
-      try #require(connections.count == 2)
-      #expect(connections[0]["echoed"] == 6, "\(connections[0].serialized())")
-      #expect(connections[0]["code"] == 4321 && connections[0]["clean"] == true)
-      #expect(try await echo.child.line(beginning: "opened ").hasSuffix(" TLSv1.3 X25519MLKEM768 http/1.1"))
-      #expect(try await echo.child.line(beginning: "closed ") == "4321 that is all")
-      #expect(connections[1]["opened"] == false && connections[1]["code"] == 1006)
-      #expect(!closed.child.text.contains("opened"))
-      #expect(await browser.end() == 0)
-      for server in [echo, closed] { #expect(await server.stop() == 0) }
-    }
-  }
-
-  @Test(
-    "a browser hears that the server goes away", .enabled(if: Programs.chromium != nil, Comment(rawValue: noBrowser)))
-  func browserClosed() async throws {
-    try await InteropTests.withFolder { folder in
-      let certificates = try await Certificates(in: folder)
-      let page = try ListeningSocket()
-      let echo = try await EchoServer(["--origin", "http://\(page.address)"], in: folder)
-      let browser = try Self.browser([echo.url], page, certificates, in: folder, ["--wait"])
-      _ = try await browser.line(within: 60) { $0["event"] == "waiting" }
-      #expect(await echo.stop() == 0)
-      let connection = try await browser.line { $0["event"] == "connection" }
-      #expect(connection["code"] == 1001 && connection["clean"] == true, "\(connection.serialized())")
-      #expect(await browser.end() == 0)
-    }
-  }
-
-  // MARK: The programs themselves
-
-  @Test(
-    "the examples refuse what they cannot read with exit code 2 and a hint",
-    arguments: [
-      ("echo", ["--prot", "1"], "there is no option '--prot'", "websocket-echo --help"),
-      ("echo", ["--port", "65536"], "--port takes a number from 0 to 65535", ""),
-      ("echo", ["--port"], "--port needs a value", ""),
-      ("echo", ["--tls-cert", "x"], "--tls-cert and --tls-key go together", "neither for ws://"),
-      ("echo", ["--client-ca", "x"], "--client-ca is for wss:// only", "--tls-cert"),
-      ("echo", ["--host", "localhost"], "--host takes an address in numbers", "127.0.0.1"),
-      ("client", [], "give a URL", "websocket-client --help"),
-      ("client", ["http://a"], "is not a WebSocket URL", "wss://"),
-      ("client", ["ws://a", "--header", "a b: c"], "--header takes 'NAME: VALUE'", "Authorization"),
-      ("client", ["ws://a", "--cert", "x"], "--cert and --key go together", ""),
-      ("client", ["ws://a", "--subprotocol", "a b"], "cannot be the name of a subprotocol", ""),
-    ])
-  func usage(program: String, words: [String], message: String, hint: String) async throws {
-    try await InteropTests.withFolder { folder in
-      let run = try await Child.run(program == "echo" ? Programs.echo : Programs.client, words, in: folder, within: 10)
-      #expect(run.code == 2)
-      #expect(run.log.contains(message) && (hint.isEmpty || run.log.contains(hint)), "\(run.log)")
-    }
-  }
-
-  @Test("the examples explain themselves, and say what fails")
-  func failures() async throws {
-    try await InteropTests.withFolder { folder in
-      for program in [Programs.echo, Programs.client] {
-        let help = try await Child.run(program, ["--help"], in: folder, within: 10)
-        #expect(help.code == 0 && help.text.contains("Usage: \(program.lastPathComponent)"))
-      }
-      let echo = try await EchoServer(in: folder)
-      let port = try #require(echo.address.split(separator: ":").last)
-      let second = try await Child.run(Programs.echo, ["--port", String(port)], in: folder, within: 10)
-      #expect(second.code == 1 && second.log.contains("in use"), "\(second.log)")
-      #expect(await echo.stop() == 0)
-      let nobody = try await Child.run(Programs.client, [echo.url], in: folder, within: 10)
-      #expect(nobody.code == 1 && nobody.log.contains("Connection refused"), "\(nobody.log)")
-      let file = try await Child.run(
-        Programs.echo, ["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"], in: folder, within: 10)
-      #expect(file.code == 1 && file.log.contains("/nonexistent"), "\(file.log)")
     }
   }
 }
