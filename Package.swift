@@ -110,7 +110,7 @@ let package = Package(
     tests("ParleyWire"),
     tests("ParleyCrypto", ["ParleyWire"]),
     tests("ParleyIdentity", ["ParleyWire", "ParleyCrypto"]),
-    tests("ParleyWebSocket", ["ParleyWire"], vectors: true),
+    tests("ParleyWebSocket", ["ParleyWire", "ParleyCrypto"], vectors: true),
     tests("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     tests("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     tests("ParleyMarket", ["ParleyWire"]),
