@@ -51,10 +51,20 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   let receiveBuffer: ReceiveBuffer
   /// The streams of compression that this loop's connections take turns with.
   let deflatePool = DeflatePool()
+  private let gatherCell = Cell(GatheredOutput())
   /// What the connection that is being called sends on from the receive buffer.
-  var gather = GatheredOutput()
-  /// Memory for what a connection writes while it is being called; lent out one callback at a time.
-  var spareOutput: [UInt8] = []
+  var gather: GatheredOutput {
+    @inline(__always) _read { yield gatherCell.value }
+    @inline(__always) _modify { yield &gatherCell.value }
+  }
+  private let corkedCell = Cell<[UInt8]>([])
+  /// What the connection that is being called has written.
+  var corked: [UInt8] {
+    @inline(__always) _read { yield corkedCell.value }
+    @inline(__always) _modify { yield &corkedCell.value }
+  }
+  /// The server of this loop that has something to send to all its connections before anything else is sent.
+  var broadcaster: WebSocketServer?
 
   /// Starts a loop on a thread of its own.
   ///

@@ -35,11 +35,11 @@ struct GatheredOutput {
     byteCount = 0
   }
 
-  /// Sends the output from `start` on with the segments between, in one call.
-  mutating func send(_ fd: CInt, _ output: borrowing [UInt8], from start: Int) -> Descriptor.Transfer {
+  /// Sends the output with the segments between, in one call.
+  mutating func send(_ fd: CInt, _ output: borrowing [UInt8]) -> Descriptor.Transfer {
     unsafe parts.removeAll(keepingCapacity: true)
     return unsafe output.withUnsafeBytes { output in
-      var position = start
+      var position = 0
       func appendOutput(to end: Int) {
         guard end > position, let base = output.baseAddress else { return }
         let part = unsafe UnsafeMutableRawPointer(mutating: base + position)
@@ -59,11 +59,11 @@ struct GatheredOutput {
   /// What is left after the first `sent` bytes, in one array, and the offset there at which the first message begins that has
   /// not begun to leave; there are no segments afterwards.
   mutating func rest(
-    of output: borrowing [UInt8], from start: Int, after sent: Int
+    of output: borrowing [UInt8], after sent: Int
   ) -> (output: [UInt8], boundary: Int) {
     defer { removeAll() }
     var rest: [UInt8] = []
-    rest.reserveCapacity(output.count &- start &+ byteCount &- sent)
+    rest.reserveCapacity(output.count &+ byteCount &- sent)
     var skipped = sent
     var boundary: Int?
     unsafe output.withUnsafeBytes { output in
@@ -72,7 +72,7 @@ struct GatheredOutput {
         skipped &-= skip
         unsafe rest.append(contentsOf: bytes[skip...])
       }
-      var position = start
+      var position = 0
       for segment in segments {
         let end = segment.offset
         unsafe append(UnsafeRawBufferPointer(rebasing: output[position..<end]))

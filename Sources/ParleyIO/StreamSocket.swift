@@ -92,18 +92,15 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   private(set) var isReading = false
   private var isDirty = false
   private var wantsWrite = false
-  /// Whether `handle` is under way, which sends at its end what is written.
+  /// Whether the socket is being read and nothing waits to be sent: what is written goes to the loop's memory and leaves
+  /// right after.
   private var isCorked = false
   /// Whether more waited to be sent than ``WebSocketLimits/resumeByteCount``.
   private var isBehind = false
   private var hasOverflowed = false
 
-  private let outputCell = Cell<[UInt8]>([])
   /// Bytes not sent yet, from `outputStart` on.
-  private var output: [UInt8] {
-    @inline(__always) _read { yield outputCell.value }
-    @inline(__always) _modify { yield &outputCell.value }
-  }
+  private var output: [UInt8] = []
   private(set) var outputStart = 0
   /// An offset in `output` at which the owner began something that must be sent whole or not at all.
   private(set) var boundary = 0
@@ -238,44 +235,46 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   // MARK: Writing
 
   /// Bytes that wait to be sent.
-  var bufferedByteCount: Int { output.count &- outputStart &+ (isCorked ? loop.gather.byteCount : 0) }
+  var bufferedByteCount: Int {
+    isCorked ? loop.corked.count &+ loop.gather.byteCount : output.count &- outputStart
+  }
 
   /// Lets `body` append to what is sent next.
   @inline(__always)
   func write<R>(_ body: (inout [UInt8]) -> R) -> R {
-    let result = body(&output)
-    didWrite()
+    guard isCorked else {
+      let result = body(&output)
+      didWrite()
+      return result
+    }
+    let result = body(&loop.corked)
+    if loop.corked.count >= Self.sendAheadByteCount { sendAhead() }
     return result
   }
 
-  /// Lets `body` append what is only the beginning of a message: the rest follows at once.
+  /// Lets `body` append what is only the beginning of a message: the rest follows at once, with `writeLarge`.
   @inline(__always)
-  func append<R>(_ body: (inout [UInt8]) -> R) -> R { body(&output) }
+  func append<R>(_ body: (inout [UInt8]) -> R) -> R { isCorked ? body(&loop.corked) : body(&output) }
 
   private func didWrite() {
-    guard !isClosed else {
-      output = []
-      outputStart = 0
-      return
-    }
+    guard !isClosed else { return emptyOutput() }
     let count = bufferedByteCount
-    guard count > 0, !isCorked || wantsWrite || count >= Self.sendAheadByteCount else { return }
-    if !wantsWrite, count >= Self.sendAheadByteCount, state == .open { sendAhead() }
-    if !isCorked { becomeDirty() }
+    guard count > 0 else { return }
+    if !wantsWrite, count >= Self.sendAheadByteCount, state == .open, let error = send() { closeLater(error) }
+    becomeDirty()
     if wantsWrite { checkOverflow() }
   }
 
   /// Sends `body` after what is buffered, copied only where that cannot be helped.
   func writeLarge(_ body: RawSpan) {
-    guard !wantsWrite, state == .open, tls == nil, !isClosed else {
-      return write { $0.append(contentsOf: body) }
-    }
+    guard !wantsWrite, state == .open, tls == nil else { return write { $0.append(contentsOf: body) } }
     if isCorked, loop.receiveBuffer.holds(body) {
-      loop.gather.append(body, at: output.count)
+      loop.gather.append(body, at: loop.corked.count)
       if bufferedByteCount >= Self.sendAheadByteCount || loop.gather.isFull { sendAhead() }
     } else if body.byteCount >= Self.directByteCount {
       if isCorked, loop.gather.byteCount > 0 { sendAhead() }
-      if wantsWrite { write { $0.append(contentsOf: body) } } else { writeDirectly(body) }
+      if isCorked { stopCorking() }
+      if wantsWrite || isClosed { write { $0.append(contentsOf: body) } } else { writeDirectly(body) }
     } else {
       write { $0.append(contentsOf: body) }
     }
@@ -302,8 +301,33 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     checkOverflow()
   }
 
+  /// Sends bytes that many sockets are sent, from where they lie as far as the kernel takes them.
+  ///
+  /// - Parameter bytes: whole messages.
+  func write(shared bytes: [UInt8]) {
+    guard !isCorked, !wantsWrite, state == .open, output.isEmpty else {
+      return write { $0.append(contentsOf: bytes) }
+    }
+    switch Descriptor.send(fd, tls, bytes, from: 0) {
+    case .count(bytes.count):
+      return
+    case .count(let count):
+      output = bytes
+      outputStart = count
+      becomeDirty()
+    case .wouldBlock, .wantsWrite:
+      output = bytes
+      waitForRoom()
+      checkOverflow()
+    case .end:
+      closeLater(.connectionLost)
+    case .failed(let error):
+      closeLater(error)
+    }
+  }
+
   /// Nothing written so far can be taken back.
-  func markBoundary() { boundary = output.count }
+  func markBoundary() { boundary = isCorked ? loop.corked.count : output.count }
 
   /// Takes back what is not being sent yet, from an offset that is not before `boundary`.
   func discardOutput(from offset: Int) { output.removeSubrange(offset...) }
@@ -346,8 +370,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   ///
   /// - Returns: what went wrong, if something did.
   private func send() -> IOError? {
-    if isCorked, loop.gather.byteCount > 0, let error = sendGathered() { return error }
-    while bufferedByteCount > 0 {
+    while output.count > outputStart {
       switch Descriptor.send(fd, tls, output, from: outputStart) {
       case .count(let count):
         outputStart &+= count
@@ -366,29 +389,54 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     return nil
   }
 
-  /// Sends once what lies in `output` and the loop's buffer by turns, and copies what the kernel does not take.
-  private func sendGathered() -> IOError? {
-    let sent: Int
-    switch loop.gather.send(fd, output, from: outputStart) {
-    case .count(let count): sent = count
-    case .wouldBlock, .wantsWrite: sent = 0
-    case .end: return .connectionLost
-    case .failed(let error): return error
-    }
-    if sent > 0 { deadline = .never }
-    if sent == bufferedByteCount {
-      loop.gather.removeAll()
-      emptyOutput()
+  /// Sends what lies in the loop's memory, and keeps what the kernel does not take: the socket is then no longer corked.
+  ///
+  /// - Returns: what went wrong, if something did.
+  private func sendCorked() -> IOError? {
+    var sent = 0
+    if loop.gather.byteCount == 0 {
+      let count = loop.corked.count
+      while sent < count {
+        guard case .count(let added) = Descriptor.send(fd, tls, loop.corked, from: sent) else { break }
+        sent &+= added
+      }
+      if sent == count {
+        loop.corked.removeAll(keepingCapacity: true)
+        return nil
+      }
     } else {
-      (output, boundary) = loop.gather.rest(of: output, from: outputStart, after: sent)
-      outputStart = 0
+      if case .count(let count) = loop.gather.send(fd, loop.corked) { sent = count }
+      if sent == bufferedByteCount {
+        loop.gather.removeAll()
+        loop.corked.removeAll(keepingCapacity: true)
+        return nil
+      }
     }
-    return nil
+    stopCorking(after: sent)
+    // What it was that stopped the sending shows now.
+    return send()
+  }
+
+  /// Makes what lies in the loop's memory this socket's own.
+  private func stopCorking(after sent: Int = 0) {
+    isCorked = false
+    if loop.gather.byteCount == 0 {
+      swap(&output, &loop.corked)
+      outputStart = sent
+    } else {
+      (output, boundary) = loop.gather.rest(of: loop.corked, after: sent)
+      outputStart = 0
+      loop.corked.removeAll(keepingCapacity: true)
+    }
   }
 
   /// Sends in the middle of a turn; a fault shows at its end, when the owner is not in the middle of something.
   private func sendAhead() {
-    if send() != nil { becomeDirty() }
+    if let error = sendCorked() { closeLater(error) } else if wantsWrite { checkOverflow() }
+  }
+
+  private func closeLater(_ error: IOError) {
+    loop.execute { [self] in close(isFinishing ? nil : error) }
   }
 
   private func flush() {
@@ -414,9 +462,9 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     owner?.streamDidDrain()
   }
 
-  /// An idle connection holds no memory for output; what a callback was lent goes back with its end.
+  /// An idle connection holds no memory for output.
   private func emptyOutput() {
-    output.removeAll(keepingCapacity: isCorked)
+    output = []
     outputStart = 0
     boundary = 0
   }
@@ -487,9 +535,12 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     if let registration { loop.deregister(registration, fd) }
     registration = nil
     Descriptor.close(fd)
-    if isCorked { loop.gather.removeAll() }
-    output = []
-    outputStart = 0
+    if isCorked {
+      isCorked = false
+      loop.gather.removeAll()
+      loop.corked.removeAll(keepingCapacity: true)
+    }
+    emptyOutput()
     let owner = owner
     self.owner = nil
     owner?.streamDidClose(error)
@@ -523,20 +574,22 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     uncork()
   }
 
-  /// Lends the socket the loop's memory for what is written from here to `uncork`.
   private func cork() {
+    guard state == .open, !wantsWrite, output.isEmpty else { return }
     isCorked = true
-    if output.isEmpty { swap(&output, &loop.spareOutput) }
+    boundary = 0
   }
 
   private func uncork() {
-    if !wantsWrite, bufferedByteCount > 0 { flush() }
+    guard isCorked else { return }
+    let hasWritten = bufferedByteCount > 0
+    if hasWritten, let error = sendCorked() { return close(isFinishing ? nil : error) }
     isCorked = false
-    guard output.isEmpty, output.capacity > 0 else { return }
-    if output.capacity > loop.spareOutput.capacity, output.capacity <= 4 &* Self.sendAheadByteCount {
-      swap(&output, &loop.spareOutput)
-    }
-    output = []
+    boundary = 0
+    guard hasWritten else { return }
+    if loop.corked.capacity > 2 &* Self.sendAheadByteCount { loop.corked = [] }
+    guard bufferedByteCount == 0 else { return checkOverflow() }
+    owner?.streamDidDrain()
   }
 
   private func finishConnecting() {

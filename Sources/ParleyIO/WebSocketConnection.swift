@@ -194,6 +194,7 @@ public final class WebSocketConnection: @unchecked Sendable {
   @discardableResult
   public func send(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
     loop.checkIsolated()
+    if loop.broadcaster != nil { loop.broadcaster?.sendBroadcasts() }
     guard !isClosed else { return false }
     if payload.byteCount >= StreamSocket.segmentByteCount,
       stream.append({ machine.sendHeader(of: kind, byteCount: payload.byteCount, now: loop.now, into: &$0) })
@@ -210,8 +211,27 @@ public final class WebSocketConnection: @unchecked Sendable {
   @discardableResult
   public func send(_ message: PreparedMessage) -> Bool {
     loop.checkIsolated()
+    loop.broadcaster?.sendBroadcasts()
+    return sendNow(message)
+  }
+
+  private func sendNow(_ message: PreparedMessage) -> Bool {
     guard !isClosed else { return false }
     return stream.write { machine.send(message, now: loop.now, into: &$0) }
+  }
+
+  /// Sends messages that the server sends to all.
+  ///
+  /// - Parameters:
+  ///   - messages: what to send.
+  ///   - frames: the frames of all of them, for connections without compression.
+  func broadcast(_ messages: [PreparedMessage], _ frames: [UInt8]) {
+    guard !isClosed else { return }
+    if machine.sharesFrames(now: loop.now) {
+      stream.write(shared: frames)
+    } else {
+      for message in messages { _ = sendNow(message) }
+    }
   }
 
   /// Sends a message that a later one of the same `key` replaces, if the peer is so far behind that this one has not left yet.

@@ -65,6 +65,9 @@ public final class WebSocketServer: @unchecked Sendable {
   private var open: [WebSocketConnection] = []
   private var deflateCount = 0
   private var onClosed: (() -> Void)?
+  /// What is to be sent to all at the end of the turn, and its frames.
+  private var broadcasts: [PreparedMessage] = []
+  private var broadcastFrames: [UInt8] = []
 
   /// Listens, and accepts from the loop's next turn on.
   ///
@@ -137,13 +140,29 @@ public final class WebSocketServer: @unchecked Sendable {
   /// where the server waits for that.
   public var pendingHandshakeCount: Int { admission.current.pending }
 
-  /// Sends a message on every connection.
+  /// Sends a message on every connection, at the end of this turn of the loop together with the turn's others.
   ///
-  /// On the loop only.
+  /// It leaves before anything that is sent on a connection later in this turn. On the loop only.
   public func broadcast(_ message: PreparedMessage) {
     loop.checkIsolated()
+    if loop.broadcaster !== self {
+      loop.broadcaster?.sendBroadcasts()
+      loop.broadcaster = self
+      loop.callAtEndOfTurn(self)
+    }
+    broadcasts.append(message)
+    broadcastFrames.append(contentsOf: message.frame)
+    if broadcastFrames.count >= 1 << 18 { sendBroadcasts() }
+  }
+
+  func sendBroadcasts() {
+    guard loop.broadcaster === self else { return }
+    loop.broadcaster = nil
+    let (messages, frames) = (broadcasts, broadcastFrames)
+    broadcasts = []
+    broadcastFrames = []
     // Sending never ends a connection at once, so the list stays as it is.
-    for connection in open { connection.send(message) }
+    for connection in open { connection.broadcast(messages, frames) }
   }
 
   /// Stops listening, drops connections before their upgrade and closes the others with 1001; returns when the last
@@ -216,6 +235,13 @@ public final class WebSocketServer: @unchecked Sendable {
     admission.release(count, isPending: true)
     onRefusal?(peer, error)
   }
+}
+
+extension WebSocketServer: EventHandler {
+  func handle(events: UInt32) {}
+  func wake() {}
+  func endOfTurn() { sendBroadcasts() }
+  func loopDidEnd() {}
 }
 
 /// An accepted socket until its request has been answered.

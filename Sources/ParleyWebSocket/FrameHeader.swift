@@ -124,6 +124,7 @@ public struct FrameHeader: Hashable, Sendable {
   }
 
   /// Appends the header and a payload that needs no masking.
+  @inline(__always)
   func encode(with payload: RawSpan, into output: inout [UInt8]) {
     output.append(addingCapacity: Self.maximumEncodedSize &+ payload.byteCount) { span in
       encode(into: &span)

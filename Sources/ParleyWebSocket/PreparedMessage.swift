@@ -6,8 +6,8 @@ public struct PreparedMessage: Sendable {
   public let kind: WebSocketMachine.MessageKind
   /// The payload.
   public let payload: [UInt8]
-  /// The frame of a server without compression.
-  let frame: [UInt8]
+  /// The whole frame of a server without compression.
+  public let frame: [UInt8]
 
   /// Makes a message ready.
   ///

@@ -34,6 +34,7 @@ extension WebSocketMachine {
   /// The plain case, which is nearly every frame: a whole, uncompressed message in one frame, all of it there.
   ///
   /// `nil` for everything else, faults included: ``FrameHeader/decode(_:from:allowsCompression:)`` then names them.
+  @inline(__always)
   private borrowing func wholeMessage(
     in bytes: RawSpan, at position: Int
   ) -> (kind: MessageKind, start: Int, byteCount: Int, maskingKey: MaskingKey?)? {

@@ -173,6 +173,13 @@ public struct WebSocketMachine: ~Copyable {
     return true
   }
 
+  /// Whether a driver may now send ``PreparedMessage/frame`` itself: this end is an open server without compression.
+  public mutating func sharesFrames(now: MonotonicTime) -> Bool {
+    guard state == .open, endpoint.role == .server, compression == nil else { return false }
+    messageAt = now
+    return true
+  }
+
   /// Begins the closing handshake; the peer's answer, or the end of the wait for it, comes out of `receive` and `poll`.
   ///
   /// - Parameters:
