@@ -188,8 +188,8 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       let wasDirect = (owner?.streamDirectByteCount ?? 0) > 0
       switch receive() {
       case .count:
-        // Without TLS the kernel reports again what is left.
-        guard tls != nil || wasDirect else { return }
+        // The kernel reports again what is left in the socket; a TLS session has asked it for all there was.
+        guard tls?.hasPending ?? wasDirect else { return }
       case .wouldBlock:
         return
       case .wantsWrite:
@@ -267,7 +267,12 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   /// Sends `body` after what is buffered, copied only where that cannot be helped.
   func writeLarge(_ body: RawSpan) {
-    guard !wantsWrite, state == .open, tls == nil else { return write { $0.append(contentsOf: body) } }
+    guard !wantsWrite, state == .open else { return write { $0.append(contentsOf: body) } }
+    if let tls {
+      guard body.byteCount >= Self.directByteCount else { return write { $0.append(contentsOf: body) } }
+      if isCorked { stopCorking() }
+      return writeSealed(body, tls)
+    }
     if isCorked, loop.receiveBuffer.holds(body) {
       loop.gather.append(body, at: loop.corked.count)
       if bufferedByteCount >= Self.sendAheadByteCount || loop.gather.isFull { sendAhead() }
@@ -326,6 +331,46 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     }
   }
 
+  /// Seals `body` from where it lies: what is buffered goes before it, filled up to whole records.
+  private func writeSealed(_ body: RawSpan, _ tls: TLSSession) {
+    let surplus = bufferedByteCount % TLSSession.recordByteCount
+    let filling = surplus == 0 ? 0 : min(TLSSession.recordByteCount &- surplus, body.byteCount)
+    output.append(contentsOf: body.extracting(..<filling))
+    let rest = body.extracting(filling...)
+    var sent = 0
+    if bufferedByteCount > 0 {
+      sent = unsafe output.withUnsafeBytes { all in
+        let part = unsafe UnsafeRawBufferPointer(rebasing: all[outputStart...])
+        return unsafe Self.seal(part, tls, moreFollows: rest.byteCount > 0)
+      }
+      outputStart &+= sent
+    }
+    if bufferedByteCount == 0 {
+      emptyOutput()
+      sent = unsafe rest.withUnsafeBytes { unsafe Self.seal($0, tls, moreFollows: false) }
+      guard sent < rest.byteCount else { return }
+      output.append(contentsOf: rest.extracting(sent...))
+    } else {
+      output.append(contentsOf: rest)
+    }
+    boundary = output.count
+    waitForRoom()
+    checkOverflow()
+  }
+
+  /// Sends what the socket takes now.
+  ///
+  /// The next report tells of a fault, at a time when the owner is not in the middle of something.
+  private static func seal(_ bytes: UnsafeRawBufferPointer, _ tls: TLSSession, moreFollows: Bool) -> Int {
+    var sent = 0
+    while sent < bytes.count {
+      let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[sent...])
+      guard case .count(let count) = unsafe tls.send(part, moreFollows: moreFollows) else { return sent }
+      sent &+= count
+    }
+    return sent
+  }
+
   /// Nothing written so far can be taken back.
   func markBoundary() { boundary = isCorked ? loop.corked.count : output.count }
 
@@ -336,7 +381,8 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   func withUnsentOutput<R>(_ body: (RawSpan, _ boundary: Int, _ sent: Int) -> R) -> R {
     let output = output
     // OpenSSL wants the record again that it could not send whole.
-    return body(output.rawSpan, boundary, tls == nil ? outputStart : min(outputStart &+ 16_384, output.count))
+    let begun = tls == nil ? 0 : TLSSession.recordByteCount
+    return body(output.rawSpan, boundary, min(outputStart &+ begun, output.count))
   }
 
   /// Whether the kernel took less than it was given, and what is written now only waits behind it.

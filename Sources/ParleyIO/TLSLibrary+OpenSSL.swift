@@ -69,8 +69,8 @@ enum TLSLibrary {
   static let groups = "*X25519MLKEM768/*X25519:secp256r1:secp384r1"
   /// For TLS 1.2, ephemeral keys and authenticated encryption only; TLS 1.3 has no other.
   static let ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20"
-  /// Two of the longest records.
-  static let readBufferByteCount = 2 * 16_704
+  /// Four of the longest records: what is moved to the front for lack of room is then little.
+  static let readBufferByteCount = 4 * 16_704
   /// Certificates between a peer's and the authority's.
   static let maximumChainDepth: CInt = 8
 

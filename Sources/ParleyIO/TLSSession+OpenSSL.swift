@@ -15,6 +15,9 @@ final class TLSSession {
     case failed(IOError)
   }
 
+  /// Bytes that a record takes at most.
+  static let recordByteCount = Int(SSL3_RT_MAX_PLAIN_LENGTH)
+
   private let session: OpaquePointer
   var socket: TLSSocket
   /// What a server's files gave when this began; `nil` at the side that dials.
@@ -131,14 +134,19 @@ final class TLSSession {
   /// Sends what it can of `bytes`, of which there is at least one.
   ///
   /// After `wouldBlock` or `wantsWrite` the next call must begin with the same bytes; where they lie may change.
-  func send(_ bytes: UnsafeRawBufferPointer) -> Descriptor.Transfer {
+  ///
+  /// - Parameters:
+  ///   - bytes: what to send.
+  ///   - moreFollows: whether another call follows at once, and its bytes may share a segment with these.
+  /// - Returns: how many bytes are on their way, or why none is.
+  func send(_ bytes: UnsafeRawBufferPointer, moreFollows: Bool = false) -> Descriptor.Transfer {
     begin()
     defer { socket.moreFollows = false }
     var total = 0
     while total < bytes.count {
       var count = 0
       let rest = bytes.count &- total
-      socket.moreFollows = rest > Int(SSL3_RT_MAX_PLAIN_LENGTH)
+      socket.moreFollows = moreFollows || rest > Self.recordByteCount
       // It takes at most one record's worth.
       let result = unsafe SSL_write_ex(session, bytes.baseAddress.map { unsafe $0 + total }, rest, &count)
       guard result == 1 else {
