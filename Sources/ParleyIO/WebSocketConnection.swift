@@ -119,17 +119,23 @@ public final class WebSocketConnection: @unchecked Sendable {
     precondition(self.handlers == nil, "a connection starts once")
     self.handlers = handlers
     if isClosed { return reportClosure() }
-    stream.setReading(true)
     pollMachine()
-    guard extras?.setup.early.isEmpty == false else { return }
+    guard hasEarlyBytes else { return stream.setReading(true) }
     // In a turn of its own: the caller is not done with this one.
-    loop.execute { [self] in
-      var bytes = more.setup.early
-      more.setup.early = []
-      var span = bytes.mutableSpan
-      var raw = unsafe span.mutableBytes
-      if !isClosed { streamDidReceive(&raw) }
-    }
+    loop.execute { [self] in takeEarlyBytes() }
+  }
+
+  /// Whether bytes that came with the head of the opening handshake are still to be taken: before any from the socket.
+  private var hasEarlyBytes: Bool { extras?.setup.early.isEmpty == false }
+
+  private func takeEarlyBytes() {
+    guard !isClosed, hasEarlyBytes else { return }
+    var bytes = more.setup.early
+    more.setup.early = []
+    stream.setReading(true)
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    streamDidReceive(&raw)
   }
 
   /// Begins to receive.
@@ -150,7 +156,7 @@ public final class WebSocketConnection: @unchecked Sendable {
   /// A program that cannot keep up switches it off: the peer then feels it, and nothing piles up here.
   public var isReading: Bool {
     get { stream.isReading }
-    set { if !isClosed { stream.setReading(newValue) } }
+    set { if !isClosed, !hasEarlyBytes { stream.setReading(newValue) } }
   }
 
   /// The largest message accepted from here on, starting at the limits' own.
@@ -273,7 +279,7 @@ public final class WebSocketConnection: @unchecked Sendable {
   public func close(_ code: CloseCode = .normal, reason: String = "") {
     loop.checkIsolated()
     guard !isClosed else { return }
-    stream.setReading(true)
+    if hasEarlyBytes { loop.execute { [self] in takeEarlyBytes() } } else { stream.setReading(true) }
     if stream.write({ machine.close(code, reason: reason, now: loop.now, into: &$0) }) { pollMachine() }
   }
 

@@ -61,6 +61,31 @@ struct ConnectionTests {
     }
   }
 
+  @Test("what came with the 101 is taken before what came after it, however late the start", arguments: [false, true])
+  func order(isSecure: Bool) async throws {
+    let files = try await TestCertificate.both()
+    let identity = try TLSServerContext(certificateFile: files.certificate, privateKeyFile: files.key)
+    var options = WebSocketClient.Options(tls: try TLSClientContext(authorityFile: files.authority))
+    options.limits = testLimits
+    try await withLoop { [options] loop in
+      let server = try EchoServer(loop, tls: isSecure ? identity : nil, greeting: [[1], [2]])
+      let url = server.url(isSecure ? "wss" : "ws")
+      let record = Record()
+      let connection = try await WebSocketClient.connect(to: url, on: loop, options: options)
+      await loop.run { for connection in server.connections { connection.send(binary: [3]) } }
+      try await Task.sleep(for: .milliseconds(50))
+      await loop.run { record.start(connection) }
+      #expect(await record.waitForMessages(3))
+      #expect(record.messages == [[1], [2], [3]])
+      // One that closes before it starts drops them, and ends in order all the same.
+      let other = try await WebSocketClient.connect(to: url, on: loop, options: options)
+      await loop.run { other.close(.goingAway) }
+      #expect(await eventually { await loop.run { other.closure } == .closed(.goingAway, reason: "") })
+      await loop.run { connection.close() }
+      #expect(await eventually { server.closures.count == 2 })
+    }
+  }
+
   @Test("a refusal is an HTTP error, a drop is nothing")
   func refusals() async throws {
     try await withLoop { loop in
