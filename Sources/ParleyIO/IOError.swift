@@ -37,7 +37,7 @@ public enum IOError: Error, Hashable, Sendable {
   case timeout(Phase)
   /// A certificate, key or trust file cannot be used.
   case tlsFile(String, reason: String)
-  /// The peer's certificate does not prove the name that was dialled.
+  /// The peer's certificate does not prove the name that was dialled, or is not one that the server's authorities vouch for.
   case certificate(String)
   /// TLS failed for another reason.
   case tls(String)
@@ -73,7 +73,7 @@ extension IOError: CustomStringConvertible {
     case .connectFailed(let where_, let number): "cannot connect to \(where_): \(Self.text(number))"
     case .timeout(let phase): "timed out: \(phase.rawValue)"
     case .tlsFile(let path, let reason): "cannot use \(path): \(reason)"
-    case .certificate(let reason): "the server's certificate is not accepted: \(reason)"
+    case .certificate(let reason): "the peer's certificate is not accepted: \(reason)"
     case .tls(let reason): "TLS failed: \(reason)"
     case .http(let error): "HTTP: \(error)"
     case .webSocket(let error): "WebSocket: \(error)"

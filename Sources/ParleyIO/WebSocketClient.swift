@@ -10,6 +10,10 @@ public enum WebSocketClient {
     public var subprotocols: [String] = []
     /// Further fields of the request, such as `Parley-Handshake`: names are tokens, values visible ASCII.
     public var fields: [(name: String, value: String)] = []
+    /// The key that answers a server's challenge; `nil` to answer none.
+    ///
+    /// A server that issues one refuses the first request with 401; the client then connects again and signs.
+    public var signingKey: ClientSigningKey?
     /// Whom to trust for `wss`; required there.
     public var tls: TLSClientContext?
     /// The compression to offer; `nil` for none.
@@ -70,7 +74,9 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
   private let loop: EventLoop
   private let url: WebURL
   private let options: WebSocketClient.Options
-  private let upgrade: ClientUpgrade
+  private var upgrade: ClientUpgrade?
+  /// The challenge that the server's refusal held.
+  private var challenge: String?
   private var completion: (@Sendable (Result<WebSocketConnection, IOError>) -> Void)?
   private var reader: HTTPHeadReader
   private var dialer: Dialer?
@@ -86,9 +92,6 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
     self.options = options
     self.completion = completion
     reader = HTTPHeadReader(limits: options.limits)
-    upgrade = ClientUpgrade(
-      url: url, subprotocols: options.subprotocols, fields: options.fields, deflate: options.deflate,
-      nonce: SystemRandom.bytes(16))
   }
 
   func start() {
@@ -111,16 +114,45 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
     deadline = loop.schedule(after: options.limits.headTimeout) { [self] in fail(.timeout(.openingHandshake)) }
     stream = (socket, fd)
     socket.handOver(to: self)
+    let upgrade = ClientUpgrade(
+      url: url, subprotocols: options.subprotocols, fields: options.fields + answer(on: socket),
+      deflate: options.deflate, nonce: SystemRandom.bytes(16))
+    self.upgrade = upgrade
     socket.write { $0.append(contentsOf: upgrade.request) }
     socket.setReading(true)
+  }
+
+  /// The field that answers the server's challenge, for this connection alone.
+  private func answer(on socket: StreamSocket) -> [(name: String, value: String)] {
+    guard let challenge, let key = options.signingKey else { return [] }
+    let field = AuthenticationFields.answer(
+      to: challenge, at: url, exporter: socket.tls?.exporter(), publicKey: key.publicKey, sign: key.sign)
+    return field.map { [$0] } ?? []
+  }
+
+  /// Whether a refusal held a challenge that can be answered; the answer is then on its way.
+  private func answers(_ head: HTTPResponseHead) -> Bool {
+    guard head.status == 401, challenge == nil, options.signingKey != nil,
+      let challenge = AuthenticationFields.challenge(in: head)
+    else { return false }
+    self.challenge = challenge
+    deadline?.cancel()
+    stream?.socket.handOver(to: ForgottenStream())
+    stream?.socket.abort(nil)
+    stream = nil
+    reader = HTTPHeadReader(limits: options.limits)
+    start()
+    return true
   }
 
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     guard completion != nil, let stream else { return }
     do throws(HTTPError) {
       let count = try reader.receive(bytes.bytes)
-      guard reader.isComplete else { return }
-      let (subprotocol, deflate) = try upgrade.agreement(acceptedBy: HTTPResponseHead(reader))
+      guard reader.isComplete, let upgrade else { return }
+      let head = try HTTPResponseHead(reader)
+      if answers(head) { return }
+      let (subprotocol, deflate) = try upgrade.agreement(acceptedBy: head)
       // What follows is the server's first message, in the same flight.
       let early = [UInt8](bytes.bytes.extracting(count..<bytes.byteCount))
       stream.socket.setReading(false)
@@ -155,4 +187,11 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
     self.completion = nil
     completion?(result)
   }
+}
+
+/// Nobody: a stream that is on its way out.
+private final class ForgottenStream: StreamOwner {
+  func streamDidReceive(_: inout MutableRawSpan) {}
+  func streamDidEnd() {}
+  func streamDidClose(_: IOError?) {}
 }

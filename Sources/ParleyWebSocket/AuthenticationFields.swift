@@ -1,5 +1,19 @@
 internal import ParleyWire
 
+/// An Ed25519 key with which a client answers challenges, wherever it is kept.
+public struct ClientSigningKey: Sendable {
+  /// The public key: 32 bytes.
+  public var publicKey: [UInt8]
+  /// Makes the signature of a message: 64 bytes.
+  public var sign: @Sendable (_ message: [UInt8]) -> [UInt8]
+
+  /// Describes a key.
+  public init(publicKey: [UInt8], sign: @escaping @Sendable (_ message: [UInt8]) -> [UInt8]) {
+    self.publicKey = publicKey
+    self.sign = sign
+  }
+}
+
 /// What a client sends to prove who it is; ``ClientAuthenticator`` reads it.
 public enum AuthenticationFields {
   /// The field that carries a bearer token.
