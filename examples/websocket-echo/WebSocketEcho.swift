@@ -55,10 +55,10 @@ enum WebSocketEcho {
       }
     }
     everybody.withLock { $0 = group }
-    say("listening on \(options.isSecure ? "wss" : "ws")://\(group.localAddress)")
 
     let (signals, arrival) = AsyncStream.makeStream(of: ProcessSignal.self)
     try loops[0].watch([.interrupt, .terminate, .hangUp]) { arrival.yield($0) }
+    say("listening on \(options.isSecure ? "wss" : "ws")://\(group.localAddress)")
     for await signal in signals {
       guard signal == .hangUp, let tls = configuration.tls else { break }
       reload(tls, logs: options.logs)
