@@ -16,11 +16,11 @@ demo: build ## Two nodes that have never met trade an option; CHAIN=FILE takes a
 test: ## Build everything and run all tests
 	@scripts/test
 
-bench: ## Run the benchmarks in release; NAME=BenchJournal runs one
-	@scripts/bench $(NAME)
+bench: ## Run the benchmarks in release; NAME=BenchJournal runs one, ARGS goes to it
+	@scripts/bench $(NAME) $(if $(ARGS),-- $(ARGS))
 
-fuzz: ## Run every fuzz target for SECONDS each (20); TARGET=FuzzEntry runs one
-	@scripts/fuzz $(or $(TARGET),all) $(or $(SECONDS),20)
+fuzz: ## Run every fuzz target for SECONDS each (20) or RUNS executions; TARGET=FuzzEntry runs one
+	@RUNS="$(RUNS)" scripts/fuzz $(or $(TARGET),all) $(or $(SECONDS),20)
 
 check: ## Format, tests, tests under the thread and address sanitizers, Fuzz and Benchmarks
 	@scripts/check

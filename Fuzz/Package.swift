@@ -7,6 +7,7 @@ let names = [
   "FuzzChain",
   "FuzzDID",
   "FuzzDIDDocument",
+  "FuzzDeflate",
   "FuzzEntry",
   "FuzzFrames",
   "FuzzHTTPHead",
