@@ -17,7 +17,8 @@
 #include "Loop.h"
 #include "Wire.h"
 
-enum { BUFFER = 512 * 1024, ROOM = 16, LARGE = 4096, MESSAGE_LIMIT = 16 << 20, EVENTS = 1024 };
+// The buffer takes two messages of 256 KiB with their headers.
+enum { BUFFER = 516 * 1024, ROOM = 16, LARGE = 4096, MESSAGE_LIMIT = 16 << 20, EVENTS = 1024 };
 
 // A frame of which the first part has come: `bytes[ROOM - header..<ROOM]` is the header of the reply.
 struct part {
