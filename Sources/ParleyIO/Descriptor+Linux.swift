@@ -38,10 +38,13 @@ enum Descriptor {
   /// Sends once, through TLS if there is a session.
   static func send(_ fd: CInt, _ tls: TLSSession?, _ bytes: borrowing [UInt8], from start: Int) -> Transfer {
     unsafe bytes.withUnsafeBytes { all in
-      let part = unsafe UnsafeRawBufferPointer(rebasing: all[start...])
-      if let tls { return unsafe tls.send(part) }
-      return transfer(unsafe Glibc.send(fd, part.baseAddress, part.count, CInt(MSG_NOSIGNAL)), "send")
+      unsafe send(fd, tls, UnsafeRawBufferPointer(rebasing: all[start...]))
     }
+  }
+
+  static func send(_ fd: CInt, _ tls: TLSSession?, _ bytes: UnsafeRawBufferPointer) -> Transfer {
+    if let tls { return unsafe tls.send(bytes) }
+    return transfer(unsafe Glibc.send(fd, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL)), "send")
   }
 
   /// Sends the rest of `head`, then `body`, in one call.

@@ -63,6 +63,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
     @inline(__always) _read { yield corkedCell.value }
     @inline(__always) _modify { yield &corkedCell.value }
   }
+  /// Memory for what the kernel does not take at once.
+  let buffers = MessageBuffers()
   /// The server of this loop that has something to send to all its connections before anything else is sent.
   var broadcaster: WebSocketServer?
 

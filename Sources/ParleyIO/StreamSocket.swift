@@ -94,7 +94,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   private var wantsWrite = false
   /// Whether the socket is being read and nothing waits to be sent: what is written goes to the loop's memory and leaves
   /// right after.
-  private var isCorked = false
+  private(set) var isCorked = false
   /// Whether more waited to be sent than ``WebSocketLimits/resumeByteCount``.
   private var isBehind = false
   private var hasOverflowed = false
@@ -216,11 +216,13 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   private var isWanted: Bool {
     switch state {
-    case .open: isReading
+    case .open: isReading && !isHeldBack
     case .finishing, .finishingAfterEnd: true
     case .connecting, .handshaking, .closed: false
     }
   }
+
+  private var isHeldBack: Bool { wantsWrite && tls == nil && !limits.value.readsWhileBehind }
 
   private func receiveEnd() {
     if isFinishing {
@@ -247,14 +249,45 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       didWrite()
       return result
     }
+    if tls != nil, loop.gather.byteCount > 0 { sendAhead() }
+    guard isCorked else { return write(body) }
     let result = body(&loop.corked)
     if loop.corked.count >= Self.sendAheadByteCount { sendAhead() }
     return result
   }
 
+  /// Sends the message under way back from where it lies, if that is what `payload` is.
+  ///
+  /// - Returns: whether it is.
+  @inline(__always)
+  func sendBack(_ header: FrameHeader, _ payload: RawSpan) -> Bool {
+    // TLS has no call for several pieces.
+    guard isCorked, tls == nil || loop.corked.isEmpty else { return false }
+    guard loop.gather.sendBack(header, payload, at: loop.corked.count) else { return false }
+    if loop.gather.byteCount >= Self.sendAheadByteCount || loop.gather.isFull { sendAhead() }
+    return true
+  }
+
+  /// Calls `body` with a message in the loop's buffer that has `room` bytes before it which nobody needs.
+  ///
+  /// - Returns: whether the last that was sent ends where the message does.
+  @inline(__always)
+  func withMessage(_ bytes: inout MutableRawSpan, _ payload: Range<Int>, room: Int, _ body: (RawSpan) -> Void) -> Bool {
+    guard isCorked else {
+      body(bytes.bytes.extracting(payload))
+      return false
+    }
+    loop.gather.begin(&bytes, payload, room: room)
+    body(bytes.bytes.extracting(payload))
+    return loop.gather.end()
+  }
+
   /// Lets `body` append what is only the beginning of a message: the rest follows at once, with `writeLarge`.
   @inline(__always)
-  func append<R>(_ body: (inout [UInt8]) -> R) -> R { isCorked ? body(&loop.corked) : body(&output) }
+  func append<R>(_ body: (inout [UInt8]) -> R) -> R {
+    if tls != nil, isCorked, loop.gather.byteCount > 0 { sendAhead() }
+    return isCorked ? body(&loop.corked) : body(&output)
+  }
 
   private func didWrite() {
     guard !isClosed else { return emptyOutput() }
@@ -296,6 +329,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     guard sent < head &+ body.byteCount else { return emptyOutput() }
     if sent >= head {
       emptyOutput()
+      output = loop.buffers.take(byteCount: body.byteCount)
       output.append(contentsOf: body.extracting((sent &- head)..<body.byteCount))
       boundary = output.count
     } else {
@@ -451,8 +485,13 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
         return nil
       }
     } else {
-      if case .count(let count) = loop.gather.send(fd, loop.corked) { sent = count }
-      if sent == bufferedByteCount {
+      let count = bufferedByteCount
+      // Through TLS one record leaves at a time.
+      while sent < count, case .count(let added) = loop.gather.send(fd, tls, loop.corked, from: sent) {
+        sent &+= added
+        if tls == nil { break }
+      }
+      if sent == count {
         loop.gather.removeAll()
         loop.corked.removeAll(keepingCapacity: true)
         return nil
@@ -470,7 +509,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       swap(&output, &loop.corked)
       outputStart = sent
     } else {
-      (output, boundary) = loop.gather.rest(of: loop.corked, after: sent)
+      (output, boundary) = loop.gather.rest(of: loop.corked, after: sent, loop.buffers)
       outputStart = 0
       loop.corked.removeAll(keepingCapacity: true)
     }
@@ -510,7 +549,11 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   /// An idle connection holds no memory for output.
   private func emptyOutput() {
-    output = []
+    if output.capacity > 0 {
+      var done: [UInt8] = []
+      swap(&done, &output)
+      loop.buffers.putBack(done)
+    }
     outputStart = 0
     boundary = 0
   }
@@ -675,7 +718,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     case .connecting: PARLEY_EPOLL_OUT
     case .handshaking: wantsWrite ? PARLEY_EPOLL_OUT : PARLEY_EPOLL_IN
     case .open, .finishing, .finishingAfterEnd:
-      (isReading ? PARLEY_EPOLL_IN : 0) | (wantsWrite ? PARLEY_EPOLL_OUT : 0)
+      (isWanted && isReading ? PARLEY_EPOLL_IN : 0) | (wantsWrite ? PARLEY_EPOLL_OUT : 0)
     case .closed: 0
     }
   }

@@ -202,6 +202,12 @@ public final class WebSocketConnection: @unchecked Sendable {
     loop.checkIsolated()
     if loop.broadcaster != nil { loop.broadcaster?.sendBroadcasts() }
     guard !isClosed else { return false }
+    if stream.isCorked, machine.sharesFrames(now: loop.now),
+      stream.sendBack(
+        FrameHeader(opcode: kind == .text ? .text : .binary, byteCount: payload.byteCount), payload)
+    {
+      return true
+    }
     if payload.byteCount >= StreamSocket.segmentByteCount,
       stream.append({ machine.sendHeader(of: kind, byteCount: payload.byteCount, now: loop.now, into: &$0) })
     {
@@ -324,9 +330,9 @@ public final class WebSocketConnection: @unchecked Sendable {
     if case .failed = extras?.closure { true } else { false }
   }
 
-  private func receive(_ event: WebSocketMachine.Event, _ bytes: RawSpan) {
+  private func receive(_ event: WebSocketMachine.Event) {
     switch event {
-    case .message(let kind, let range): handlers?.onMessage(self, kind, bytes.extracting(range))
+    case .message: preconditionFailure("only a call that hands in bytes finds a message in them")
     case .assembledMessage(let kind):
       let message = machine.takeAssembled()
       handlers?.onMessage(self, kind, message.rawSpan)
@@ -341,8 +347,18 @@ extension WebSocketConnection: StreamOwner {
   func streamDidReceive(_ bytes: inout MutableRawSpan) {
     var position = 0
     do throws(WebSocketError) {
-      while let event = try machine.receive(&bytes, from: &position, now: loop.now) {
-        receive(event, bytes.bytes)
+      // What is sent back from where it lies is packed in front; the rest of what is behind `position` is free.
+      var packedEnd = 0
+      while let event = try machine.receive(&bytes, from: &position, packingTo: packedEnd, now: loop.now) {
+        if case .message(let kind, let range) = event {
+          let isSentBack = stream.withMessage(&bytes, range, room: range.lowerBound &- packedEnd) { payload in
+            handlers?.onMessage(self, kind, payload)
+          }
+          packedEnd = isSentBack ? range.upperBound : position
+        } else {
+          receive(event)
+          packedEnd = position
+        }
         // The callback may have aborted.
         guard !isClosed else { return }
       }
@@ -357,7 +373,7 @@ extension WebSocketConnection: StreamOwner {
   func streamReceiveDirectly(_ read: (inout OutputSpan<UInt8>) -> Void) {
     do throws(WebSocketError) {
       guard let event = try machine.receiveDirectly(upTo: machine.directByteCount, now: loop.now, read) else { return }
-      receive(event, RawSpan())
+      receive(event)
     } catch {
       end(with: .failed(.webSocket(error)))
     }

@@ -139,8 +139,15 @@ public struct FrameHeader: Hashable, Sendable {
     }
   }
 
+  /// The size of the header of a frame without a mask.
   @inline(__always)
-  private func encode(into span: inout OutputSpan<UInt8>) {
+  public static func encodedSize(ofByteCount byteCount: Int) -> Int {
+    byteCount <= 125 ? 2 : byteCount <= Int(UInt16.max) ? 4 : 10
+  }
+
+  /// Appends the header's bytes to memory that has room for them.
+  @inline(__always)
+  public func encode(into span: inout OutputSpan<UInt8>) {
     span.append((isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue)
     let mask: UInt8 = maskingKey == nil ? 0 : 0x80
     switch byteCount {

@@ -33,6 +33,44 @@ public struct MaskingKey: Hashable, Sendable {
     }
   }
 
+  /// Unmasks part of a frame's payload while it moves it toward the front.
+  ///
+  /// - Parameters:
+  ///   - bytes: memory that holds the payload.
+  ///   - range: the bytes to move, within `bytes`, the payload's first among them.
+  ///   - start: where the first of them goes, not behind where it is.
+  func apply(to bytes: inout MutableRawSpan, _ range: Range<Int>, movedTo start: Int) {
+    precondition(start >= 0 && start <= range.lowerBound && range.upperBound <= bytes.byteCount)
+    unsafe bytes.withUnsafeMutableBytes { all in
+      guard let base = all.baseAddress else { return }
+      unsafe apply(from: base + range.lowerBound, to: base + start, range.count, key: littleEndian)
+    }
+  }
+
+  /// Masks or unmasks part of a frame's payload on its way to the end of an array.
+  ///
+  /// - Parameters:
+  ///   - payload: the part.
+  ///   - output: where it goes.
+  ///   - phase: how many payload bytes came before it.
+  func append(_ payload: RawSpan, to output: inout [UInt8], phase: Int) {
+    let key = rotated(by: phase)
+    output.append(addingCapacity: payload.byteCount) { span in
+      unsafe payload.withUnsafeBytes { payload in
+        unsafe span.withUnsafeMutableBufferPointer { buffer, count in
+          guard let source = payload.baseAddress, let target = buffer.baseAddress else { return }
+          unsafe apply(from: source, to: UnsafeMutableRawPointer(target), payload.count, key: key)
+          count = payload.count
+        }
+      }
+    }
+  }
+
+  private func rotated(by phase: Int) -> UInt32 {
+    let shift = UInt32(truncatingIfNeeded: (phase & 3) &* 8)
+    return shift == 0 ? littleEndian : littleEndian >> shift | littleEndian << (32 &- shift)
+  }
+
   /// Masks or unmasks part of an array in place; see the other form.
   func apply(to bytes: inout [UInt8], _ range: Range<Int>, phase: Int) {
     var elements = bytes.mutableSpan
@@ -42,26 +80,28 @@ public struct MaskingKey: Hashable, Sendable {
 
   private func apply(toAll part: UnsafeMutableRawBufferPointer, phase: Int) {
     guard let base = part.baseAddress, self.littleEndian != 0 else { return }
-    let shift = UInt32(truncatingIfNeeded: (phase & 3) &* 8)
-    let key = shift == 0 ? littleEndian : littleEndian >> shift | littleEndian << (32 &- shift)
-    let native = UInt64(key) << 32 | UInt64(key)
-    let wide = SIMD4<UInt64>(repeating: UInt64(littleEndian: native))
-    let count = part.count
+    unsafe apply(from: base, to: base, part.count, key: rotated(by: phase))
+  }
+
+  /// Reads each word before anything behind it is written, so that the two places may overlap.
+  private func apply(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int, key: UInt32) {
+    let native = UInt64(littleEndian: UInt64(key) << 32 | UInt64(key))
+    let wide = SIMD4<UInt64>(repeating: native)
     var index = 0
     while count &- index >= 32 {
-      let value = unsafe base.loadUnaligned(fromByteOffset: index, as: SIMD4<UInt64>.self)
-      unsafe base.storeBytes(of: value ^ wide, toByteOffset: index, as: SIMD4<UInt64>.self)
+      let value = unsafe source.loadUnaligned(fromByteOffset: index, as: SIMD4<UInt64>.self)
+      unsafe target.storeBytes(of: value ^ wide, toByteOffset: index, as: SIMD4<UInt64>.self)
       index &+= 32
     }
     while count &- index >= 8 {
-      let value = unsafe base.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-      unsafe base.storeBytes(of: value ^ UInt64(littleEndian: native), toByteOffset: index, as: UInt64.self)
+      let value = unsafe source.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      unsafe target.storeBytes(of: value ^ native, toByteOffset: index, as: UInt64.self)
       index &+= 8
     }
     while index < count {
       let byte = UInt8(truncatingIfNeeded: key >> UInt32(truncatingIfNeeded: (index & 3) &* 8))
-      let value = unsafe base.load(fromByteOffset: index, as: UInt8.self)
-      unsafe base.storeBytes(of: value ^ byte, toByteOffset: index, as: UInt8.self)
+      let value = unsafe source.load(fromByteOffset: index, as: UInt8.self)
+      unsafe target.storeBytes(of: value ^ byte, toByteOffset: index, as: UInt8.self)
       index &+= 1
     }
   }

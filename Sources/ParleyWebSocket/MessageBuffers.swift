@@ -8,10 +8,11 @@ public final class MessageBuffers {
   private var kept: [[UInt8]] = []
   private var keptByteCount = 0
 
-  init() {}
+  /// Starts without memory.
+  public init() {}
 
   /// An empty array with memory for `byteCount` bytes, or nearly so.
-  func take(byteCount: Int) -> [UInt8] {
+  public func take(byteCount: Int) -> [UInt8] {
     guard byteCount >= Self.minimumByteCount, let buffer = kept.popLast() else { return [] }
     keptByteCount &-= buffer.capacity
     return buffer

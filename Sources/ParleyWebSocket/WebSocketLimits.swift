@@ -50,6 +50,10 @@ public struct WebSocketLimits: Hashable, Sendable {
   public var maximumBufferedByteCount = 1 << 20
   /// Bytes waiting to be sent at which a sender that waited goes on.
   public var resumeByteCount = 1 << 16
+  /// Whether more is read from a peer while bytes wait to be sent to it.
+  ///
+  /// A server that only answers switches it off: a peer that does not take its answers then cannot ask for more.
+  public var readsWhileBehind = true
   /// How long bytes may wait to be sent without the peer taking any.
   public var stallTimeout: Duration = .seconds(2)
 

@@ -6,22 +6,30 @@ extension WebSocketMachine {
   /// - Parameters:
   ///   - bytes: what the socket gave. Payloads in it are unmasked in place.
   ///   - position: the first byte not taken in yet; moved past what this call takes in.
+  ///   - packedEnd: where the driver still needs nothing of what lies before `position`, or `nil`. A server's machine then
+  ///     moves a whole payload, while it unmasks it, to where its header would fit right behind: sent back as it is, it
+  ///     needs no copy, and follows what was sent back before without a gap.
   ///   - now: the driver's time.
   /// - Returns: an event, with `position` right after it; `nil` when every byte has been taken in.
   /// - Throws: the rule that the peer broke. The machine is then finished and ignores input.
   public mutating func receive(
-    _ bytes: inout MutableRawSpan, from position: inout Int, now: MonotonicTime
+    _ bytes: inout MutableRawSpan, from position: inout Int, packingTo packedEnd: Int? = nil, now: MonotonicTime
   ) throws(WebSocketError) -> Event? {
-    precondition(position >= 0 && position <= bytes.byteCount)
+    precondition(position >= 0 && position <= bytes.byteCount && packedEnd ?? 0 >= 0 && packedEnd ?? 0 <= position)
     guard position < bytes.byteCount else { return nil }
     heardAt = now
     pingedAt = .never
     // A loop, for a buffer may hold ten thousand frames that are no events.
     repeat {
       if partial == nil, state == .open, let frame = wholeMessage(in: bytes.bytes, at: position) {
-        let range = frame.start..<(frame.start &+ frame.byteCount)
+        var range = frame.start..<(frame.start &+ frame.byteCount)
         position = range.upperBound
-        frame.maskingKey?.apply(to: &bytes, range, phase: 0)
+        if let key = frame.maskingKey {
+          // A client's header is longer than a server's, so there is always a place in front.
+          let start = packedEnd.map { $0 &+ FrameHeader.encodedSize(ofByteCount: frame.byteCount) } ?? range.lowerBound
+          key.apply(to: &bytes, range, movedTo: start)
+          range = start..<(start &+ frame.byteCount)
+        }
         if frame.kind == .text { try validate(bytes.bytes.extracting(range)) }
         messageAt = now
         return .message(frame.kind, range)
@@ -269,12 +277,11 @@ extension WebSocketMachine {
     guard count > 0 || frame.byteCount == 0 else { return nil }
     let range = position..<(position &+ count)
     position &+= count
-    if count > 0 { frame.maskingKey?.apply(to: &bytes, range, phase: phase) }
     let isWhole = advance(partial, frame, by: count)
-    let part = bytes.bytes.extracting(range)
 
     if frame.opcode.isControl {
-      partial.controlPayload.append(contentsOf: part)
+      frame.maskingKey?.apply(to: &bytes, range, phase: phase)
+      partial.controlPayload.append(contentsOf: bytes.bytes.extracting(range))
       guard isWhole else { return nil }
       defer { partial.controlPayload = [] }
       return try receiveControl(frame.opcode, partial, now)
@@ -292,22 +299,22 @@ extension WebSocketMachine {
       }
     }
     message.wireByteCount &+= count
-    try append(part, to: &message, isFinal: isWhole && frame.isFinal)
-    return try complete(message, isWhole: isWhole && frame.isFinal, partial, now)
-  }
-
-  private func append(
-    _ part: RawSpan, to message: inout PartialInput.PartialMessage, isFinal: Bool
-  ) throws(WebSocketError) {
     // After this end's Close data is read past: the application has said that it is done.
-    guard state == .open else { return }
-    let start = message.bytes.count
-    if message.isCompressed, let compression {
-      try compression.inflate(part, isFinal: isFinal, limits: endpoint.limits, into: &message.bytes)
-    } else {
-      message.bytes.append(contentsOf: part)
+    if state == .open {
+      let start = message.bytes.count
+      if message.isCompressed, let compression {
+        frame.maskingKey?.apply(to: &bytes, range, phase: phase)
+        let part = bytes.bytes.extracting(range)
+        let isFinal = isWhole && frame.isFinal
+        try compression.inflate(part, isFinal: isFinal, limits: endpoint.limits, into: &message.bytes)
+      } else if let key = frame.maskingKey {
+        key.append(bytes.bytes.extracting(range), to: &message.bytes, phase: phase)
+      } else {
+        message.bytes.append(contentsOf: bytes.bytes.extracting(range))
+      }
+      guard message.validate(start..<message.bytes.count) else { throw .invalidUTF8 }
     }
-    guard message.validate(start..<message.bytes.count) else { throw .invalidUTF8 }
+    return try complete(message, isWhole: isWhole && frame.isFinal, partial, now)
   }
 
   /// Hands up a message that is whole, or puts it back to go on with.

@@ -223,9 +223,7 @@ public struct WebSocketMachine: ~Copyable {
     let key = endpoint.nextMaskingKey()
     header.maskingKey = key
     header.encode(into: &output)
-    let start = output.count
-    output.append(contentsOf: payload)
-    key.apply(to: &output, start..<output.count, phase: 0)
+    key.append(payload, to: &output, phase: 0)
   }
 
   // MARK: Time

@@ -150,6 +150,7 @@ struct WebSocketMachineTests {
     #expect(limits.maximumAge == .seconds(86_400))
     #expect(limits.maximumBufferedByteCount == 1 << 20)
     #expect(limits.resumeByteCount == 1 << 16)
+    #expect(limits.readsWhileBehind)
     #expect(limits.stallTimeout == .seconds(2))
     #expect(limits.maximumConnectionCount == 10_000)
     #expect(limits.maximumConnectionsPerAddress == 256)

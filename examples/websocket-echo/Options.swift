@@ -126,6 +126,7 @@ struct Options {
     configuration.limits.maximumPingsPerSecond = 1_000
     configuration.limits.maximumBufferedByteCount = 64 << 20
     configuration.limits.stallTimeout = .seconds(10)
+    configuration.limits.readsWhileBehind = false
     configuration.limits.maximumConnectionCount = 20_000
     configuration.limits.maximumConnectionsPerAddress = 20_000
     configuration.limits.maximumPendingHandshakeCount = 20_000
