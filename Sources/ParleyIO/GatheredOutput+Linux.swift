@@ -61,6 +61,7 @@ struct GatheredOutput {
   ///   - header: without a mask.
   ///   - payload: what is to be sent.
   ///   - offset: where among the other bytes it belongs.
+  /// - Returns: whether it is that.
   @inline(__always)
   mutating func sendBack(_ header: FrameHeader, _ payload: RawSpan, at offset: Int) -> Bool {
     let size = FrameHeader.encodedSize(ofByteCount: payload.byteCount)
@@ -106,13 +107,17 @@ struct GatheredOutput {
   /// Sends all of it with the other bytes between, in one call.
   ///
   /// - Parameters:
-  ///   - tls: only where there is one segment and no other bytes.
-  ///   - start: how much of that segment has been sent.
+  ///   - fd: the socket.
+  ///   - tls: its session; only where there is one segment and no other bytes.
+  ///   - others: the other bytes.
+  ///   - start: how much of the one segment has been sent.
+  /// - Returns: how much was sent.
   mutating func send(
     _ fd: CInt, _ tls: TLSSession?, _ others: borrowing [UInt8], from start: Int
   ) -> Descriptor.Transfer {
     if others.isEmpty, segments.count == 1, let only = segments.first {
-      return unsafe Descriptor.send(fd, tls, UnsafeRawBufferPointer(start: only.base + start, count: only.count &- start))
+      let rest = unsafe UnsafeRawBufferPointer(start: only.base + start, count: only.count &- start)
+      return unsafe Descriptor.send(fd, tls, rest)
     }
     unsafe parts.removeAll(keepingCapacity: true)
     return unsafe others.withUnsafeBytes { others in
