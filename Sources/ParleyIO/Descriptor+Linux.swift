@@ -254,7 +254,7 @@ enum Descriptor {
 /// The memory that a loop receives into; one callback at a time looks at it.
 @safe
 final class ReceiveBuffer {
-  static let byteCount = 1 << 19
+  static let byteCount = (1 << 19) + 4_096
 
   private let memory: UnsafeMutableRawBufferPointer
 

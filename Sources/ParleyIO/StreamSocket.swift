@@ -187,9 +187,11 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       guard isWanted else { return }
       let wasDirect = (owner?.streamDirectByteCount ?? 0) > 0
       switch receive() {
-      case .count:
+      case .count(let count):
         // The kernel reports again what is left in the socket; a TLS session has asked it for all there was.
-        guard tls?.hasPending ?? wasDirect else { return }
+        guard tls?.hasPending ?? (wasDirect || count == ReceiveBuffer.byteCount) else { return }
+        // The next read overwrites what is sent on from the loop's buffer.
+        if isCorked, loop.gather.byteCount > 0 { sendAhead() }
       case .wouldBlock:
         return
       case .wantsWrite:
@@ -311,11 +313,31 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       if bufferedByteCount >= Self.sendAheadByteCount || loop.gather.isFull { sendAhead() }
     } else if body.byteCount >= Self.directByteCount {
       if isCorked, loop.gather.byteCount > 0 { sendAhead() }
-      if isCorked { stopCorking() }
+      if isCorked { return writeDirectlyAfterCorked(body) }
       if wantsWrite || isClosed { write { $0.append(contentsOf: body) } } else { writeDirectly(body) }
     } else {
       write { $0.append(contentsOf: body) }
     }
+  }
+
+  /// Sends what lies in the loop's memory and then `body`; only if the kernel does not take it all is the socket no longer
+  /// corked.
+  private func writeDirectlyAfterCorked(_ body: RawSpan) {
+    let head = loop.corked.count
+    var sent = 0
+    if case .count(let count) = Descriptor.send(fd, loop.corked, from: 0, then: body) { sent = count }
+    if sent >= head {
+      loop.corked.removeAll(keepingCapacity: true)
+      guard sent < head &+ body.byteCount else { return }
+      isCorked = false
+      output.append(contentsOf: body.extracting((sent &- head)...))
+    } else {
+      stopCorking(after: sent)
+      output.append(contentsOf: body)
+    }
+    boundary = output.count
+    waitForRoom()
+    checkOverflow()
   }
 
   private func writeDirectly(_ body: RawSpan) {
@@ -552,7 +574,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     if output.capacity > 0 {
       var done: [UInt8] = []
       swap(&done, &output)
-      loop.buffers.putBack(done)
+      loop.buffers.putBack(consume done)
     }
     outputStart = 0
     boundary = 0

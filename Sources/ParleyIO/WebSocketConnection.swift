@@ -336,7 +336,8 @@ public final class WebSocketConnection: @unchecked Sendable {
     case .assembledMessage(let kind):
       let message = machine.takeAssembled()
       handlers?.onMessage(self, kind, message.rawSpan)
-      machine.endpoint.buffers.putBack(message)
+      // Given away, not shared: memory that has another holder is not kept but made anew.
+      machine.endpoint.buffers.putBack(consume message)
     case .ping: pollMachine()
     case .close(let code): end(with: .closed(code, reason: machine.closeReason))
     }

@@ -18,13 +18,13 @@ public final class MessageBuffers {
     return buffer
   }
 
-  /// Takes the memory of a message that is done with; the caller lets go of it.
+  /// Takes the memory of a message that is done with.
+  ///
+  /// The caller must be its only holder and give it away (`consume`): memory with another holder would be made anew here.
   public func putBack(_ message: consuming [UInt8]) {
     let byteCount = message.capacity
     guard byteCount >= Self.minimumByteCount, byteCount <= Self.maximumKeptByteCount &- keptByteCount else { return }
     message.removeAll(keepingCapacity: true)
-    // Whoever kept the message has it for himself, and then this is a new array without memory.
-    guard message.capacity >= Self.minimumByteCount else { return }
     keptByteCount &+= message.capacity
     kept.append(message)
   }
