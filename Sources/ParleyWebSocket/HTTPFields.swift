@@ -28,17 +28,25 @@ public struct HTTPFields: Hashable, Sendable {
 
   /// The value of a field that may be there at most once; `nil` when it is not.
   public func single(_ name: String) throws(HTTPError) -> String? {
-    let values = values(name)
-    guard values.count <= 1 else { throw .duplicateField(name) }
-    return values.first
+    var value: String?
+    for field in all where field.name == name {
+      guard value == nil else { throw .duplicateField(name) }
+      value = field.value
+    }
+    return value
   }
 
   /// The comma-separated elements of every field of this name, without white space and empty elements
   /// (RFC 9110 section 5.6.1).
   public func list(_ name: String) -> [Substring] {
-    values(name).flatMap { value in
-      value.split(separator: ",").map { $0.trimmingWhitespace() }.filter { !$0.isEmpty }
+    var elements: [Substring] = []
+    for field in all where field.name == name {
+      for element in field.value.utf8.split(separator: UInt8(ascii: ",")) {
+        let trimmed = Substring(element).trimmingWhitespace()
+        if !trimmed.isEmpty { elements.append(trimmed) }
+      }
     }
+    return elements
   }
 
   /// Whether the list of this name has this token (in lower case), compared without case.
@@ -74,9 +82,9 @@ public struct HTTPFields: Hashable, Sendable {
 extension Substring {
   /// Without the spaces and tabs at both ends.
   func trimmingWhitespace() -> Substring {
-    var text = self
-    while text.first == " " || text.first == "\t" { text.removeFirst() }
-    while text.last == " " || text.last == "\t" { text.removeLast() }
-    return text
+    var text = utf8
+    while let byte = text.first, HTTPSyntax.isWhitespace(byte) { text.removeFirst() }
+    while let byte = text.last, HTTPSyntax.isWhitespace(byte) { text.removeLast() }
+    return Substring(text)
   }
 }
