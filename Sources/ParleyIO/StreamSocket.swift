@@ -359,7 +359,6 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
       output.append(contentsOf: body)
     }
     waitForRoom()
-    checkOverflow()
   }
 
   /// Sends bytes that many sockets are sent, from where they lie as far as the kernel takes them.
@@ -379,7 +378,6 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     case .wouldBlock, .wantsWrite:
       output = bytes
       waitForRoom()
-      checkOverflow()
     case .end:
       closeLater(.connectionLost)
     case .failed(let error):
@@ -411,7 +409,6 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     }
     boundary = output.count
     waitForRoom()
-    checkOverflow()
   }
 
   /// Sends what the socket takes now.
@@ -593,6 +590,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   private func waitForRoom() {
     wantsWrite = true
     updateInterest()
+    checkOverflow()
     guard deadline == .never, !isFinishing else { return }
     deadline = MonotonicTime.current + limits.value.stallTimeout
     wake(at: deadline)

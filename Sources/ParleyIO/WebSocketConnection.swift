@@ -254,6 +254,7 @@ public final class WebSocketConnection: @unchecked Sendable {
   @discardableResult
   public func send(_ kind: MessageKind, _ payload: RawSpan, replacing key: UInt64) -> Bool {
     loop.checkIsolated()
+    loop.broadcaster?.sendBroadcasts()
     guard !isClosed, machine.isOpen else { return false }
     guard stream.waitsForRoom else { return send(kind, payload) }
     more.conflated.put(key, kind, [UInt8](payload))
@@ -284,6 +285,7 @@ public final class WebSocketConnection: @unchecked Sendable {
   ///   - reason: at most 123 bytes of UTF-8.
   public func close(_ code: CloseCode = .normal, reason: String = "") {
     loop.checkIsolated()
+    loop.broadcaster?.sendBroadcasts()
     guard !isClosed else { return }
     if hasEarlyBytes { loop.execute { [self] in takeEarlyBytes() } } else { stream.setReading(true) }
     if stream.write({ machine.close(code, reason: reason, now: loop.now, into: &$0) }) { pollMachine() }
@@ -320,6 +322,10 @@ public final class WebSocketConnection: @unchecked Sendable {
     case .finish:
       let endpoint = machine.endpoint
       stream.finish(within: endpoint.limits.closeTimeout, endsFirst: endpoint.role == .server || isFailed)
+    case .drop(.silence) where !stream.isReading:
+      // What the peer said, its pongs among it, lies in the socket.
+      machine.excuseSilence(now: loop.now)
+      pollMachine()
     case .drop(let reason):
       end(with: .failed(.timeout(reason == .silence ? .silence : .close)))
       stream.abort(nil)

@@ -248,6 +248,12 @@ public struct WebSocketMachine: ~Copyable {
     }
   }
 
+  /// Counts the peer's silence from now on: the driver did not read, so it cannot know whether the peer has answered.
+  public mutating func excuseSilence(now: MonotonicTime) {
+    heardAt = now
+    pingedAt = .never
+  }
+
   private mutating func pollOpen(now: MonotonicTime, into output: inout [UInt8]) -> Action {
     // Counted from the ping, not from the last byte: a driver that slept must not give up a peer that it never asked.
     if now >= pingedAt + endpoint.pongTimeout { return .drop(.silence) }
