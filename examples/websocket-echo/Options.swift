@@ -27,6 +27,8 @@ struct Options {
   var keepsContext = false
   var windowBits = 15
   var logs = false
+  var hasDefaultLimits = false
+  var idleTimeout: Duration?
 
   static let help = """
     websocket-echo: sends every WebSocket message back as it came.
@@ -45,6 +47,8 @@ struct Options {
       --tls-key FILE         and its private key, in PEM
       --client-ca FILE       only let in clients with a certificate of the authorities in this file, in PEM
       --origin ORIGIN        let pages of this origin connect, such as http://127.0.0.1:8000; may be given again
+      --limits default       put up with no more than the library's own limits for servers that strangers reach
+      --idle-timeout SECONDS close a connection on which no message has passed for so long
       --log                  say who connects and how each connection ends
       --help                 this page
 
@@ -80,6 +84,11 @@ struct Options {
       case "--tls-key": privateKeyFile = try value(word)
       case "--client-ca": clientAuthorityFile = try value(word)
       case "--origin": origins.insert(try value(word))
+      case "--limits":
+        let name = try value(word)
+        guard name == "default" else { throw UsageError("--limits takes 'default', not '\(name)'") }
+        hasDefaultLimits = true
+      case "--idle-timeout": idleTimeout = .seconds(try number(word, 1...86_400) as Int)
       case "--log": logs = true
       case "--help", "-h": return nil
       default: throw UsageError("there is no option '\(word)'")
@@ -98,7 +107,7 @@ struct Options {
 
   var isSecure: Bool { certificateFile != nil }
 
-  /// How the server listens, and what it puts up with: enough for the largest cases of the Autobahn suite.
+  /// How the server listens, and what it puts up with: by itself, enough for the largest cases of the Autobahn suite.
   func configuration() throws -> WebSocketServer.Configuration {
     guard let address = SocketAddress(host, port: port) else {
       throw UsageError("--host takes an address in numbers, not '\(host)'", hint: "such as 127.0.0.1, 0.0.0.0 or ::1")
@@ -113,12 +122,16 @@ struct Options {
     configuration.policy.allowedOrigins = origins
     if compresses {
       var deflate = PermessageDeflate.Options()
+      // By default small messages go as they are. The Autobahn suite wants all of them compressed.
+      deflate.minimumByteCount = 0
       deflate.keepsSendingContext = keepsContext
       deflate.keepsReceivingContext = keepsContext
       deflate.sendingWindowBits = windowBits
       deflate.receivingWindowBits = windowBits
       configuration.policy.deflate = deflate
     }
+    configuration.limits.idleTimeout = idleTimeout
+    guard !hasDefaultLimits else { return configuration }
     configuration.limits.maximumMessageByteCount = 16 << 20
     configuration.limits.maximumInflatedByteCount = 16 << 20
     configuration.limits.maximumInflationRatio = 1_100
