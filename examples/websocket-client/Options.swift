@@ -125,6 +125,8 @@ struct Options {
     options.fields = fields
     if compresses {
       var deflate = PermessageDeflate.Options()
+      // By default small messages go as they are. The Autobahn suite wants all of them compressed.
+      deflate.minimumByteCount = 0
       deflate.keepsSendingContext = keepsContext
       deflate.keepsReceivingContext = keepsContext
       deflate.sendingWindowBits = windowBits
