@@ -47,6 +47,7 @@ final class BenchWebSocket {
     if options.parts.contains(.broadcast) { measureBroadcast() }
     if options.parts.contains(.tls) { try measureTLS() }
     if options.parts.contains(.memory) { measureMemory() }
+    if options.parts.contains(.hostile) { measureHostile() }
     say("\nSummary")
     for summary in report.summaries { say(summary.line) }
     for failure in report.failures { say("  FAILED: \(failure)") }
@@ -117,6 +118,14 @@ final class BenchWebSocket {
           try MemoryComparison.run(hasEchoed: hasEchoed, isBroadcast: isBroadcast, contenders, options))
       }
     }
+  }
+
+  private func measureHostile() {
+    say("\nHostile: round trip of one client's message of 32 B, alone and beside attackers; both sleep")
+    for attack in Attack.allCases {
+      add("hostile", attack.rawValue) { Report.Row(try HostileComparison.run(attack, engine, options)) }
+    }
+    report.summarize("hostile", "beside it", to: "alone")
   }
 
   private func add(_ part: String, _ name: String, _ measure: () throws -> Report.Row) {

@@ -24,6 +24,8 @@ struct Contender {
     var isBroadcast = false
     var polls = false
     var credentials: Credentials?
+    /// Further words for the project's server.
+    var words: [String] = []
   }
 
   let name: String
@@ -47,7 +49,7 @@ struct Contender {
       if let credentials = mode.credentials {
         arguments += ["--tls-cert", credentials.certificate, "--tls-key", credentials.key]
       }
-      words = arguments
+      words = arguments + mode.words
     case .bareLoop, .openSSLLoop:
       var arguments = ["/proc/self/exe", BareLoopProcess.word, "\(port)"]
       if mode.isBroadcast { arguments.append("broadcast") }

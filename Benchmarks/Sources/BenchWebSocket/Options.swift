@@ -9,7 +9,7 @@ struct UsageError: Error {
 struct Options {
   /// A part of the benchmark.
   enum Part: String, CaseIterable {
-    case echo, latency, broadcast, tls, memory
+    case echo, latency, broadcast, tls, memory, hostile
   }
 
   /// The project's echo server.
@@ -37,7 +37,7 @@ struct Options {
       --peer NAME='COMMAND'        another echo server, started on a port and a core: {port} stands for the port, and
                                    {broadcast} for --broadcast where that is measured, and for nothing elsewhere
       --peer-address NAME=IP:PORT  another echo server that runs on this machine already
-      --only PART,...              of echo, latency, broadcast, tls, memory
+      --only PART,...              of echo, latency, broadcast, tls, memory, hostile
       --sizes N,...                payload bytes (32,1024,16384,262144)
       --connections N,...          (64,1000)
       --pipeline N,...             messages that a connection sends at once (1,16)
