@@ -693,8 +693,10 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     guard isCorked else { return }
     let hasWritten = bufferedByteCount > 0
     if hasWritten, let error = sendCorked() { return close(isFinishing ? nil : error) }
-    isCorked = false
-    boundary = 0
+    if isCorked {
+      isCorked = false
+      boundary = 0
+    }
     guard hasWritten else { return }
     if loop.corked.capacity > 2 &* Self.sendAheadByteCount { loop.corked = [] }
     guard bufferedByteCount == 0 else { return checkOverflow() }
