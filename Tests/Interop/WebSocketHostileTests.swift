@@ -127,8 +127,8 @@ struct WebSocketHostileTests {
       let log = "\(outcome.serialized()); before: \(before), at most: \(most), allowed: \(attack.bound) bytes more"
 
       if !ServerState.isSanitized { #expect(most.byteCount - before.byteCount <= attack.bound, "\(log)") }
-      // Two more are those who mean well.
-      #expect(most.socketCount - before.socketCount <= attack.socketCount + 2, "\(log)")
+      // Two more are those who mean well, and one may be seen between its coming and its being dropped.
+      #expect(most.socketCount - before.socketCount <= attack.socketCount + 3, "\(log)")
       let outcomes = outcome["outcomes"]?.objectValue?.members ?? []
       #expect(Set(outcomes.map(\.key)).isSubset(of: attack.outcomes) && !outcomes.isEmpty, "\(log)")
       #expect(outcomes.compactMap { $0.value.int64Value }.reduce(0, +) == Int64(attack.count), "\(log)")
