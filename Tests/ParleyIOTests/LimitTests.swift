@@ -294,9 +294,7 @@ struct LimitTests {
     }
   }
 
-  @Test(
-    "what one turn leaves over counts against the limit too",
-    .disabled("the Close does not come within 30 seconds on a quiet machine, and it is not known yet why"))
+  @Test("what one turn leaves over counts against the limit too")
   func oneTurn() async throws {
     var limits = BackPressureTests.patient
     limits.maximumBufferedByteCount = 100_000
@@ -311,6 +309,8 @@ struct LimitTests {
       // to the kernel's timers when a window opens.
       Descriptor.setOption(connection.stream.fd, SOL_SOCKET, SO_SNDBUF, 65_536)
       await loop.run { for _ in 0..<500 { connection.send(binary: Array(repeating: 1, count: 1000)) } }
+      // The turn's output leaves when it ends: a client with room before that would take it all.
+      await loop.run {}
       Peers.widen(raw)
       let frames = try Peers.frames(await Peers.readToClose(raw))
       #expect(frames.last?.first == 0x88 && frames.count < 500)
