@@ -10,6 +10,10 @@ public struct DID: Hashable, Sendable, CustomStringConvertible {
   public enum Method: Hashable, Sendable {
     /// did:key: the DID is the key.
     case key
+    /// did:jwk: the DID is a JSON Web Key.
+    case jwk
+    /// did:peer:2: the DID is a list of keys and services.
+    case peer2
     /// did:peer:4 in its short or its long form.
     case peer4
     /// did:web: the document is at a URL.
@@ -20,7 +24,7 @@ public struct DID: Hashable, Sendable, CustomStringConvertible {
 
   /// Characters of a DID that a message carries.
   public static let characterLimit = 255
-  /// Characters of the long form of a did:peer:4, which holds a whole document.
+  /// Characters of a DID that holds a whole document: the long form of a did:peer:4, and a did:peer:2.
   public static let longFormCharacterLimit = 12_288
 
   /// The whole DID.
@@ -72,19 +76,36 @@ public struct DID: Hashable, Sendable, CustomStringConvertible {
       return nil
     }
     let id = String(decoding: specific, as: UTF8.self)
-    let method: Method
-    switch String(decoding: name, as: UTF8.self) {
-    case "peer" where id.hasPrefix("4"):
-      guard DIDPeer4.isWellFormed(id) else { return nil }
-      method = .peer4
-      if id.contains(":") { return method }
-    case "web":
-      guard DIDWeb.isWellFormed(id) else { return nil }
-      method = .web
-    case "key": method = .key
-    case let name: method = .other(name)
+    guard let method = method(named: String(decoding: name, as: UTF8.self), id) else { return nil }
+    let holdsDocument = method == .peer2 || (method == .peer4 && id.contains(":"))
+    return holdsDocument || bytes.count <= characterLimit ? method : nil
+  }
+
+  /// The method of this name, if the id is one of it in the one spelling that Parley accepts.
+  private static func method(named name: String, _ id: String) -> Method? {
+    switch name {
+    case "key": .key
+    case "jwk": DIDJWK.isWellFormed(id) ? .jwk : nil
+    case "peer":
+      switch id.utf8.first {
+      case UInt8(ascii: "2"): DIDPeer2.isWellFormed(id) ? .peer2 : nil
+      case UInt8(ascii: "4"): DIDPeer4.isWellFormed(id) ? .peer4 : nil
+      default: isOtherPeer(id) ? .other(name) : nil
+      }
+    case "web": DIDWeb.isWellFormed(id) ? .web : nil
+    case let name: .other(name)
     }
-    return bytes.count <= characterLimit ? method : nil
+  }
+
+  /// Whether this is the id of a did:peer of a variant that nothing here resolves: 0, 1 or 3 and a text in base 58.
+  private static func isOtherPeer(_ id: String) -> Bool {
+    let least = id.hasPrefix("0z") ? 1 : 46
+    return ["0z", "1z", "3z"].contains { id.hasPrefix($0) } && isBase58(id.dropFirst(2), atLeast: least)
+  }
+
+  /// Whether these are characters of base 58 (Bitcoin), at least so many.
+  static func isBase58(_ text: some StringProtocol, atLeast least: Int) -> Bool {
+    text.utf8.count >= least && text.utf8.allSatisfy { isAlphanumeric($0) && !"0OIl".utf8.contains($0) }
   }
 
   /// `*( *idchar ":" ) 1*idchar`, idchar being a letter, a digit, `.`, `-`, `_` or a percent-encoded byte.

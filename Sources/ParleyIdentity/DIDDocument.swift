@@ -39,7 +39,7 @@ public struct DIDDocument: Hashable, Sendable {
   /// The document as resolved.
   public let json: JSONValue
   /// What the document was made from, byte for byte: the input document of a did:peer:4, the fetched text of a
-  /// did:web, the text that this program writes for a did:key.
+  /// did:web, and the text that this program writes for a did:key, a did:jwk or a did:peer:2.
   public let bytes: [UInt8]
   /// All verification methods, those embedded in a relationship included.
   public let verificationMethods: [VerificationMethod]
@@ -64,6 +64,12 @@ public struct DIDDocument: Hashable, Sendable {
   public init(parsing bytes: [UInt8], for did: DID) throws(IdentityError) {
     let json = try Self.json(bytes, limit: Self.byteLimit)
     try self.init(json, for: did, bytes: bytes)
+  }
+
+  /// Checks a document that this program has made from the DID alone.
+  init(selfContained document: JSONObject, for did: DID) throws(IdentityError) {
+    let json = JSONValue.object(document)
+    try self.init(json, for: did, bytes: Array(json.serialized().utf8))
   }
 
   /// Checks a document that has been parsed.
@@ -95,7 +101,7 @@ public struct DIDDocument: Hashable, Sendable {
   /// function of the DID, else the hash of the document's canonical JSON.
   public var hash: [UInt8] {
     switch id.method {
-    case .key, .peer4: SHA256.hash(Array(id.string.utf8))
+    case .key, .jwk, .peer2, .peer4: SHA256.hash(Array(id.string.utf8))
     case .web, .other: SHA256.hash(json.canonical())
     }
   }

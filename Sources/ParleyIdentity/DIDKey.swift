@@ -26,7 +26,7 @@ public enum DIDKey {
     }
     guard case .ed25519 = key else { throw .malformedKey(IdentityError.cut(did.string)) }
     let method = JSONValue.string(did.string + "#" + text)
-    let document: JSONValue = [
+    let document: JSONObject = [
       "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"],
       "id": .string(did.string),
       "verificationMethod": [
@@ -38,6 +38,6 @@ public enum DIDKey {
       "authentication": [method],
       "assertionMethod": [method],
     ]
-    return try DIDDocument(document, for: did, bytes: Array(document.serialized().utf8))
+    return try DIDDocument(selfContained: document, for: did)
   }
 }

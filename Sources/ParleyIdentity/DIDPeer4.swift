@@ -16,7 +16,6 @@ public enum DIDPeer4 {
   public static let inputDocumentByteLimit = 4096
 
   private static let jsonCode: [UInt8] = [0x80, 0x04]
-  private static let sha256Code: [UInt8] = [0x12, 0x20]
 
   /// The long form of the DID of an input document.
   ///
@@ -94,8 +93,7 @@ public enum DIDPeer4 {
 
   private static func longForm(_ inputDocument: [UInt8]) -> String {
     let document = Multibase.encode(jsonCode + inputDocument, as: .base58BTC)
-    let hash = Multibase.encode(sha256Code + SHA256.hash(Array(document.utf8)), as: .base58BTC)
-    return "did:peer:4" + hash + ":" + document
+    return "did:peer:4z" + SHA256Multihash.text(of: Array(document.utf8)) + ":" + document
   }
 
   /// The bytes that a long form carries; `nil` for a short form.
@@ -111,9 +109,8 @@ public enum DIDPeer4 {
   /// Whether this is the method-specific id of a short or a long form, as far as one can tell without hashing.
   static func isWellFormed(_ id: String) -> Bool {
     let parts = id.dropFirst().split(separator: ":", omittingEmptySubsequences: false)
-    guard id.hasPrefix("4"), parts.count <= 2, let hash = parts.first, hash.hasPrefix("zQm"),
-      hash.utf8.count == 47, let bytes = try? Multibase.decode(String(hash)), bytes.count == 34,
-      bytes.starts(with: sha256Code)
+    guard id.hasPrefix("4"), parts.count <= 2, let hash = parts.first, hash.hasPrefix("z"),
+      SHA256Multihash.isWellFormed(hash.dropFirst())
     else { return false }
     guard parts.count == 2 else { return true }
     return parts[1].hasPrefix("z") && parts[1].utf8.count > 1

@@ -17,8 +17,8 @@ public enum LocalResolver {
   ) throws(IdentityError) -> PeerIdentity {
     let document: DIDDocument
     switch did.method {
-    case .key:
-      document = try DIDKey.resolve(did)
+    case .key, .jwk, .peer2:
+      document = try selfContained(did)
       guard documentBytes == nil || documentBytes == document.bytes else { throw .documentMismatch(did) }
     case .peer4:
       document = try DIDPeer4.resolve(did, inputDocument: documentBytes)
@@ -29,5 +29,15 @@ public enum LocalResolver {
       throw .unsupportedMethod(name)
     }
     return try PeerIdentity(document: document, keyFragment: keyFragment)
+  }
+
+  /// The document of a DID that is all there is to it.
+  private static func selfContained(_ did: DID) throws(IdentityError) -> DIDDocument {
+    switch did.method {
+    case .key: try DIDKey.resolve(did)
+    case .jwk: try DIDJWK.resolve(did)
+    case .peer2: try DIDPeer2.resolve(did)
+    case .peer4, .web, .other: throw .documentNeeded(did)
+    }
   }
 }

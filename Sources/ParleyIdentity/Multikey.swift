@@ -49,6 +49,11 @@ enum JSONWebKey {
   /// Members that hold a private or a shared key (RFC 7518 section 6, and `priv` of `AKP`).
   private static let privateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]
 
+  /// An Ed25519 key: the members that RFC 7638 hashes, in its order.
+  static func encode(_ key: Ed25519.PublicKey) -> JSONValue {
+    ["crv": "Ed25519", "kty": "OKP", "x": .string(Base64URL.encode(key.raw))]
+  }
+
   /// Reads a key; `nil` where a member is missing or malformed, or private.
   static func decode(_ key: JSONObject) -> PublicKeyMaterial? {
     guard key["kty"]?.stringValue != nil, privateMembers.allSatisfy({ key[$0] == nil }) else { return nil }

@@ -21,11 +21,15 @@ public struct PeerIdentity: Sendable {
   /// The Ed25519 key is the one named, or the first that `authentication` lists. A document that lists an ML-DSA-65
   /// key for authentication has suite 2, with the first such key; there is no falling back to suite 1.
   ///
-  /// - Throws: ``IdentityError/noAuthenticationKey(_:)``, ``IdentityError/notForAuthentication(_:)``,
+  /// - Throws: ``IdentityError/malformedDID(_:)`` for a DID longer than ``DID/characterLimit``,
+  ///   ``IdentityError/noAuthenticationKey(_:)``, ``IdentityError/notForAuthentication(_:)``,
   ///   ``IdentityError/malformedDIDURL(_:)`` for a fragment that is none or longer than ``keyFragmentLimit``,
   ///   ``IdentityError/wrongController(_:)``, ``IdentityError/invalidPublicKey(_:)`` or
   ///   ``IdentityError/malformedEndpoint(_:)``.
   public init(document: DIDDocument, keyFragment: String? = nil) throws(IdentityError) {
+    guard document.id.string.utf8.count <= DID.characterLimit else {
+      throw .malformedDID(IdentityError.cut(document.id.string))
+    }
     let method = try Self.signingMethod(document, keyFragment)
     guard method.id.fragment.utf8.count <= Self.keyFragmentLimit else {
       throw .malformedDIDURL(IdentityError.cut(method.id.string))

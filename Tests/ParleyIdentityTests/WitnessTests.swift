@@ -30,8 +30,8 @@ private enum Python {
   }
 }
 
-/// What others' software makes of our identities: `did-peer-4` of the Decentralized Identity Foundation, and
-/// `cryptography` for the keystore's Argon2id and AES-256-GCM.
+/// What others' software makes of our identities: `did-peer-2` and `did-peer-4` of the Decentralized Identity
+/// Foundation, and `cryptography` for the keystore's Argon2id and AES-256-GCM.
 @Suite("Independent witness in Python", .enabled(if: Python.isPresent, Python.absence))
 struct WitnessTests {
   @Test("did-peer-4 makes the same DID of our document and resolves it to the same one", arguments: [false, true])
@@ -48,6 +48,35 @@ struct WitnessTests {
     let resolved = try DIDPeer4.resolve(did.shortForm, inputDocument: bytes)
     #expect(answer["resolved"]?.canonical() == resolved.json.canonical())
     #expect(answer["resolved_from_document"]?.canonical() == resolved.json.canonical())
+  }
+
+  @Test("did-peer-2 makes a DID that we resolve to the same document")
+  func peer2() throws {
+    let key = try #require(TestDocuments.firstKey.stringValue)
+    let other = try #require(TestDocuments.secondKey.stringValue)
+    let endpoint = "wss://maker.example/parley"
+    let answer = try Python.ask([
+      "ask": "peer2",
+      "keys": [
+        ["V", .string(key)], ["E", .string(other)], ["A", .string(key)], ["I", .string(key)], ["D", .string(key)],
+      ],
+      "services": [
+        ["type": "DIDCommMessaging", "serviceEndpoint": ["uri": "x:y", "accept": ["a"], "routingKeys": []]],
+        ["id": "#parley", "type": "ParleyNode", "serviceEndpoint": .string(endpoint)],
+        ["type": "Other", "serviceEndpoint": [["accept": [["routingKeys": "h\u{E9}"]]]]],
+      ],
+    ])
+    let document = try DIDPeer2.resolve(DID(parsing: #require(answer["did"]?.stringValue)))
+    #expect(document.json.canonical() == answer["resolved"]?.canonical())
+    #expect(try document.parleyEndpoint() == endpoint)
+    // And our own DID is the one that it makes.
+    let own = try Python.ask([
+      "ask": "peer2", "keys": [["V", .string(key)]],
+      "services": [["id": "#parley", "type": "ParleyNode", "serviceEndpoint": .string(endpoint)]],
+    ])
+    let did = try DIDPeer2.did(ed25519: TestDocuments.ed25519.publicKey, endpoint: endpoint)
+    #expect(own["did"] == .string(did.string))
+    #expect(try own["resolved"]?.canonical() == DIDPeer2.resolve(did).json.canonical())
   }
 
   @Test("Python opens our keystore and finds the seeds", arguments: [false, true])

@@ -9,9 +9,14 @@ public func fuzzDID(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   if let url = try? DIDURL(parsing: text) { precondition(url.string.utf8.elementsEqual(text.utf8)) }
   guard let did = try? DID(parsing: text) else { return 0 }
   precondition(did.string.utf8.elementsEqual(text.utf8) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F })
-  precondition(!did.shortForm.isLongForm && did.shortForm.string.utf8.count <= DID.characterLimit)
+  precondition(!did.shortForm.isLongForm)
+  precondition(did.method == .peer2 || did.shortForm.string.utf8.count <= DID.characterLimit)
   precondition((try? DID(parsing: did.shortForm.string)) == did.shortForm)
   if did.method == .web { precondition((try? DIDWeb.url(for: did)) != nil) }
-  if let identity = try? LocalResolver.resolve(did) { precondition(identity.did == did.shortForm) }
+  if let document = try? DIDPeer2.resolve(did) { precondition(document.id == did) }
+  if let identity = try? LocalResolver.resolve(did) {
+    precondition(identity.did == did.shortForm && identity.did.string.utf8.count <= DID.characterLimit)
+    precondition((try? LocalResolver.resolve(identity.did, documentBytes: identity.documentBytes)) == identity)
+  }
   return 0
 }

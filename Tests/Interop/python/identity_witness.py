@@ -1,7 +1,7 @@
 """An independent witness of Parley's identities, for Tests/ParleyIdentityTests.
 
 Reads one JSON object from standard input, answers with one on standard output. It knows
-docs/protocol/identity.md and the packages did-peer-4 and cryptography, and nothing of the Swift code.
+docs/protocol/identity.md and the packages did-peer-2, did-peer-4 and cryptography, and nothing of the Swift code.
 """
 
 import base64
@@ -10,6 +10,7 @@ import os
 import sys
 
 import base58
+import did_peer_2
 import did_peer_4
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -68,6 +69,12 @@ def peer4(question: dict) -> dict:
     }
 
 
+def peer2(question: dict) -> dict:
+    keys = [did_peer_2.KeySpec(did_peer_2.PurposeCode(purpose), key) for purpose, key in question["keys"]]
+    did = did_peer_2.generate(keys, question["services"])
+    return {"did": did, "resolved": did_peer_2.resolve(did)}
+
+
 def open_keystore(question: dict) -> dict:
     header = json.loads(question["keystore"])
     sealed = decode(header.pop("sealed"))
@@ -117,7 +124,7 @@ def create_keystore(question: dict) -> dict:
 
 def main() -> None:
     question = json.load(sys.stdin)
-    answers = {"peer4": peer4, "open": open_keystore, "create": create_keystore}
+    answers = {"peer2": peer2, "peer4": peer4, "open": open_keystore, "create": create_keystore}
     json.dump(answers[question["ask"]](question), sys.stdout)
 
 
