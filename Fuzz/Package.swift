@@ -4,6 +4,7 @@ import PackageDescription
 // A package of its own, so that `swift build` at the root never needs libFuzzer. To add a target, add its name
 // here and its file as Sources/NAME/NAME.swift; seeds, if it has any, go into Corpus/NAME.
 let names = [
+  "FuzzAuthentication",
   "FuzzChain",
   "FuzzDID",
   "FuzzDIDDocument",
