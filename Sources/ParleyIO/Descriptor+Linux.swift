@@ -96,6 +96,9 @@ enum Descriptor {
     }
   }
 
+  /// How many of the bytes given to a socket its peer has not acknowledged yet.
+  static func queuedByteCount(_ fd: CInt) -> CInt { parley_queued(fd) }
+
   // MARK: Sockets
 
   /// A TCP socket: non-blocking, closed on exec, without Nagle's delay.

@@ -41,7 +41,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var timers = TimerQueue()
   private var localItems: [Item] = []
   private var dirty: [any EventHandler] = []
-  private var wakes = WakeQueue()
+  private var wakes = DeadlineHeap<WakeEntry>()
   private var ready: [parley_epoll_event]
   private var mustReadInbox = false
   private let waitsBusily: Bool
@@ -177,7 +177,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
 }
 
 /// Work that a loop will do at a time.
-public final class ScheduledWork: @unchecked Sendable {
+public final class ScheduledWork: Timed, @unchecked Sendable {
   let deadline: MonotonicTime
   private let work: Locked<(@Sendable () -> Void)?>
 
@@ -214,6 +214,16 @@ protocol EventHandler: AnyObject {
 }
 
 extension EventLoop {
+  /// When a descriptor wants to be woken, in 16 bytes.
+  ///
+  /// Every connection has a deadline at all times (its next ping) and moves it with nearly every message. So deadlines are
+  /// not moved in the heap: a connection asks to be woken at its earliest one, and looks then what there is to do. An entry
+  /// whose registration has since asked for another time is ignored when it surfaces.
+  private struct WakeEntry: Timed {
+    let deadline: MonotonicTime
+    let token: UInt64
+  }
+
   private struct Slot {
     var handler: (any EventHandler)?
     var generation: UInt32 = 0
@@ -249,7 +259,7 @@ extension EventLoop {
   func wake(_ registration: Registration, at time: MonotonicTime) {
     guard time < slots[registration.index].wakeAt else { return }
     slots[registration.index].wakeAt = time
-    wakes.insert(WakeQueue.Entry(at: time, token: registration.token))
+    wakes.insert(WakeEntry(deadline: time, token: registration.token))
   }
 
   func deregister(_ registration: Registration, _ fd: CInt) {
@@ -295,8 +305,8 @@ extension EventLoop {
     slots[index].handler?.handle(events: event.events)
   }
 
-  private func wake(_ entry: WakeQueue.Entry) {
-    guard let index = index(of: entry.token), slots[index].wakeAt == entry.at else { return }
+  private func wake(_ entry: WakeEntry) {
+    guard let index = index(of: entry.token), slots[index].wakeAt == entry.deadline else { return }
     slots[index].wakeAt = .never
     slots[index].handler?.wake()
   }
@@ -346,7 +356,7 @@ extension EventLoop {
 
   private func timeoutMilliseconds() -> CInt {
     guard localItems.isEmpty, !waitsBusily else { return 0 }
-    let deadline = min(timers.nextDeadline ?? .never, wakes.next ?? .never)
+    let deadline = min(timers.nextDeadline ?? .never, wakes.first?.deadline ?? .never)
     guard deadline != .never else { return -1 }
     // The clock is asked again only where the length of this turn matters.
     var nanoseconds = deadline.nanoseconds &- now.nanoseconds

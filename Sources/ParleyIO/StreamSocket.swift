@@ -61,7 +61,7 @@ final class SharedLimits: Sendable {
 /// What is written while the socket is being read leaves in one system call right after; what is written from
 /// elsewhere, at the end of the loop's turn. A socket with nothing to send holds no buffer.
 final class StreamSocket: EventHandler, @unchecked Sendable {
-  private enum State {
+  enum State {
     case connecting
     case handshaking
     case open
@@ -73,7 +73,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   }
 
   /// Beyond this what is written is sent in the middle of a turn.
-  private static let sendAheadByteCount = 1 << 19
+  static let sendAheadByteCount = 1 << 19
   /// Payloads from this size on are sent from where they lie, if they lie in the loop's buffer.
   static let segmentByteCount = 2048
   /// Payloads from this size on are sent from where they lie, in a system call of their own if need be.
@@ -83,27 +83,29 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   let fd: CInt
   private var interest: UInt32 = 0
   private(set) var tls: TLSSession?
-  private let limits: SharedLimits
+  let limits: SharedLimits
   private var registration: EventLoop.Registration?
-  private var owner: (any StreamOwner)?
+  var owner: (any StreamOwner)?
   /// When `finishing` ends, or when the peer must have taken some of what waits.
-  private var deadline = MonotonicTime.never
-  private var state: State
+  var deadline = MonotonicTime.never
+  /// What the kernel held for the peer when the wait for it began.
+  var queuedByteCount: CInt = 0
+  var state: State
   private(set) var isReading = false
-  private var isDirty = false
-  private var wantsWrite = false
+  var isDirty = false
+  var wantsWrite = false
   /// Whether the socket is being read and nothing waits to be sent: what is written goes to the loop's memory and leaves
   /// right after.
-  private(set) var isCorked = false
+  var isCorked = false
   /// Whether more waited to be sent than ``WebSocketLimits/resumeByteCount``.
-  private var isBehind = false
-  private var hasOverflowed = false
+  var isBehind = false
+  var hasOverflowed = false
 
   /// Bytes not sent yet, from `outputStart` on.
-  private var output: [UInt8] = []
-  private(set) var outputStart = 0
+  var output: [UInt8] = []
+  var outputStart = 0
   /// An offset in `output` at which the owner began something that must be sent whole or not at all.
-  private(set) var boundary = 0
+  var boundary = 0
 
   /// Takes over a socket.
   ///
@@ -148,7 +150,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   var isClosed: Bool { state == .closed }
 
-  private var isFinishing: Bool { state == .finishing || state == .finishingAfterEnd }
+  var isFinishing: Bool { state == .finishing || state == .finishingAfterEnd }
 
   /// Has `streamDidWake` called at `time`, or earlier.
   func wake(at time: MonotonicTime) {
@@ -157,8 +159,12 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   func wake() {
     if deadline <= loop.now {
-      guard isFinishing else { return abort(.slowReader(bufferedByteCount: bufferedByteCount)) }
-      return abort(nil)
+      guard !isFinishing else { return abort(nil) }
+      // The kernel reports room only once much of its buffer is free, so ask it what a slow reader has taken.
+      guard Descriptor.queuedByteCount(fd) < queuedByteCount else {
+        return abort(.slowReader(bufferedByteCount: bufferedByteCount))
+      }
+      beginWait()
     }
     if deadline != .never { wake(at: deadline) }
     owner?.streamDidWake()
@@ -177,7 +183,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   }
 
   /// TLS may hold bytes that no readiness report will ever announce.
-  private func readLater() {
+  func readLater() {
     loop.execute { [self] in handle(events: PARLEY_EPOLL_IN) }
   }
 
@@ -228,372 +234,15 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
 
   private func receiveEnd() {
     if isFinishing {
-      if state == .finishingAfterEnd || bufferedByteCount == 0 { return close(nil) }
+      if state == .finishingAfterEnd || bufferedByteCount == 0 {
+        _ = tls?.closeNotify()
+        return close(nil)
+      }
       // What is buffered may still reach a peer that has closed one direction only.
       return setReading(false)
     }
     setReading(false)
     owner?.streamDidEnd()
-  }
-
-  // MARK: Writing
-
-  /// Bytes that wait to be sent.
-  var bufferedByteCount: Int {
-    isCorked ? loop.corked.count &+ loop.gather.byteCount : output.count &- outputStart
-  }
-
-  /// Lets `body` append to what is sent next.
-  @inline(__always)
-  func write<R>(_ body: (inout [UInt8]) -> R) -> R {
-    guard isCorked else {
-      let result = body(&output)
-      didWrite()
-      return result
-    }
-    if tls != nil, loop.gather.byteCount > 0 { sendAhead() }
-    guard isCorked else { return write(body) }
-    let result = body(&loop.corked)
-    if loop.corked.count >= Self.sendAheadByteCount { sendAhead() }
-    return result
-  }
-
-  /// Sends the message under way back from where it lies, if that is what `payload` is.
-  ///
-  /// - Returns: whether it is.
-  @inline(__always)
-  func sendBack(_ header: FrameHeader, _ payload: RawSpan) -> Bool {
-    // TLS has no call for several pieces.
-    guard isCorked, tls == nil || loop.corked.isEmpty else { return false }
-    guard loop.gather.sendBack(header, payload, at: loop.corked.count) else { return false }
-    if loop.gather.byteCount >= Self.sendAheadByteCount || loop.gather.isFull { sendAhead() }
-    return true
-  }
-
-  /// Calls `body` with a message in the loop's buffer that has `room` bytes before it which nobody needs.
-  ///
-  /// - Returns: whether the last that was sent ends where the message does.
-  @inline(__always)
-  func withMessage(_ bytes: inout MutableRawSpan, _ payload: Range<Int>, room: Int, _ body: (RawSpan) -> Void) -> Bool {
-    guard isCorked else {
-      body(bytes.bytes.extracting(payload))
-      return false
-    }
-    loop.gather.begin(&bytes, payload, room: room)
-    body(bytes.bytes.extracting(payload))
-    return loop.gather.end()
-  }
-
-  /// Lets `body` append what is only the beginning of a message: the rest follows at once, with `writeLarge`.
-  @inline(__always)
-  func append<R>(_ body: (inout [UInt8]) -> R) -> R {
-    if tls != nil, isCorked, loop.gather.byteCount > 0 { sendAhead() }
-    return isCorked ? body(&loop.corked) : body(&output)
-  }
-
-  private func didWrite() {
-    guard !isClosed else { return emptyOutput() }
-    let count = bufferedByteCount
-    guard count > 0 else { return }
-    if !wantsWrite, count >= Self.sendAheadByteCount, state == .open, let error = send() { closeLater(error) }
-    becomeDirty()
-    if wantsWrite { checkOverflow() }
-  }
-
-  /// Sends `body` after what is buffered, copied only where that cannot be helped.
-  func writeLarge(_ body: RawSpan) {
-    guard !wantsWrite, state == .open else { return write { $0.append(contentsOf: body) } }
-    if let tls {
-      guard body.byteCount >= Self.directByteCount else { return write { $0.append(contentsOf: body) } }
-      if isCorked { stopCorking() }
-      return writeSealed(body, tls)
-    }
-    if isCorked, loop.receiveBuffer.holds(body) {
-      loop.gather.append(body, at: loop.corked.count)
-      if bufferedByteCount >= Self.sendAheadByteCount || loop.gather.isFull { sendAhead() }
-    } else if body.byteCount >= Self.directByteCount {
-      if isCorked, loop.gather.byteCount > 0 { sendAhead() }
-      if isCorked { return writeDirectlyAfterCorked(body) }
-      if wantsWrite || isClosed { write { $0.append(contentsOf: body) } } else { writeDirectly(body) }
-    } else {
-      write { $0.append(contentsOf: body) }
-    }
-  }
-
-  /// Sends what lies in the loop's memory and then `body`; only if the kernel does not take it all is the socket no longer
-  /// corked.
-  private func writeDirectlyAfterCorked(_ body: RawSpan) {
-    let head = loop.corked.count
-    var sent = 0
-    if case .count(let count) = Descriptor.send(fd, loop.corked, from: 0, then: body) { sent = count }
-    if sent >= head {
-      loop.corked.removeAll(keepingCapacity: true)
-      guard sent < head &+ body.byteCount else { return }
-      isCorked = false
-      output.append(contentsOf: body.extracting((sent &- head)...))
-    } else {
-      stopCorking(after: sent)
-      output.append(contentsOf: body)
-    }
-    boundary = output.count
-    waitForRoom()
-    checkOverflow()
-  }
-
-  private func writeDirectly(_ body: RawSpan) {
-    let head = bufferedByteCount
-    let sent: Int
-    switch Descriptor.send(fd, output, from: outputStart, then: body) {
-    case .count(let count): sent = count
-    // The next report tells of a fault too, at a time when the owner is not in the middle of something.
-    case .wouldBlock, .wantsWrite, .end, .failed: sent = 0
-    }
-    guard sent < head &+ body.byteCount else { return emptyOutput() }
-    if sent >= head {
-      emptyOutput()
-      output = loop.buffers.take(byteCount: body.byteCount)
-      output.append(contentsOf: body.extracting((sent &- head)..<body.byteCount))
-      boundary = output.count
-    } else {
-      outputStart &+= sent
-      output.append(contentsOf: body)
-    }
-    waitForRoom()
-  }
-
-  /// Sends bytes that many sockets are sent, from where they lie as far as the kernel takes them.
-  ///
-  /// - Parameter bytes: whole messages.
-  func write(shared bytes: [UInt8]) {
-    guard !isCorked, !wantsWrite, state == .open, output.isEmpty else {
-      return write { $0.append(contentsOf: bytes) }
-    }
-    switch Descriptor.send(fd, tls, bytes, from: 0) {
-    case .count(bytes.count):
-      return
-    case .count(let count):
-      output = bytes
-      outputStart = count
-      becomeDirty()
-    case .wouldBlock, .wantsWrite:
-      output = bytes
-      waitForRoom()
-    case .end:
-      closeLater(.connectionLost)
-    case .failed(let error):
-      closeLater(error)
-    }
-  }
-
-  /// Seals `body` from where it lies: what is buffered goes before it, filled up to whole records.
-  private func writeSealed(_ body: RawSpan, _ tls: TLSSession) {
-    let surplus = bufferedByteCount % TLSSession.recordByteCount
-    let filling = surplus == 0 ? 0 : min(TLSSession.recordByteCount &- surplus, body.byteCount)
-    output.append(contentsOf: body.extracting(..<filling))
-    let rest = body.extracting(filling...)
-    var sent = 0
-    if bufferedByteCount > 0 {
-      sent = unsafe output.withUnsafeBytes { all in
-        let part = unsafe UnsafeRawBufferPointer(rebasing: all[outputStart...])
-        return unsafe Self.seal(part, tls, moreFollows: rest.byteCount > 0)
-      }
-      outputStart &+= sent
-    }
-    if bufferedByteCount == 0 {
-      emptyOutput()
-      sent = unsafe rest.withUnsafeBytes { unsafe Self.seal($0, tls, moreFollows: false) }
-      guard sent < rest.byteCount else { return }
-      output.append(contentsOf: rest.extracting(sent...))
-    } else {
-      output.append(contentsOf: rest)
-    }
-    boundary = output.count
-    waitForRoom()
-  }
-
-  /// Sends what the socket takes now.
-  ///
-  /// The next report tells of a fault, at a time when the owner is not in the middle of something.
-  private static func seal(_ bytes: UnsafeRawBufferPointer, _ tls: TLSSession, moreFollows: Bool) -> Int {
-    var sent = 0
-    while sent < bytes.count {
-      let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[sent...])
-      guard case .count(let count) = unsafe tls.send(part, moreFollows: moreFollows) else { return sent }
-      sent &+= count
-    }
-    return sent
-  }
-
-  /// Nothing written so far can be taken back.
-  func markBoundary() { boundary = isCorked ? loop.corked.count : output.count }
-
-  /// Takes back what is not being sent yet, from an offset that is not before `boundary`.
-  func discardOutput(from offset: Int) { output.removeSubrange(offset...) }
-
-  /// What waits to be sent, from `boundary` on, and how much of it has been sent.
-  func withUnsentOutput<R>(_ body: (RawSpan, _ boundary: Int, _ sent: Int) -> R) -> R {
-    let output = output
-    // OpenSSL wants the record again that it could not send whole.
-    let begun = tls == nil ? 0 : TLSSession.recordByteCount
-    return body(output.rawSpan, boundary, min(outputStart &+ begun, output.count))
-  }
-
-  /// Whether the kernel took less than it was given, and what is written now only waits behind it.
-  var waitsForRoom: Bool { wantsWrite }
-
-  private func checkOverflow() {
-    let count = bufferedByteCount
-    if count > limits.value.resumeByteCount { isBehind = true }
-    guard count > limits.value.maximumBufferedByteCount, state == .open, !hasOverflowed else { return }
-    hasOverflowed = true
-    // Not at once: the caller is in the middle of something.
-    loop.execute { [self] in
-      if state == .open { owner?.streamDidOverflow(self) }
-    }
-  }
-
-  private func becomeDirty() {
-    guard !isDirty else { return }
-    isDirty = true
-    loop.callAtEndOfTurn(self)
-  }
-
-  func loopDidEnd() { abort(.aborted) }
-
-  func endOfTurn() {
-    isDirty = false
-    if !wantsWrite { flush() }
-  }
-
-  /// Sends what can be sent at once.
-  ///
-  /// - Returns: what went wrong, if something did.
-  private func send() -> IOError? {
-    while output.count > outputStart {
-      switch Descriptor.send(fd, tls, output, from: outputStart) {
-      case .count(let count):
-        outputStart &+= count
-        if !isFinishing { deadline = .never }
-      case .wouldBlock, .wantsWrite:
-        compactOutput()
-        waitForRoom()
-        return nil
-      case .end:
-        return .connectionLost
-      case .failed(let error):
-        return error
-      }
-    }
-    emptyOutput()
-    return nil
-  }
-
-  /// Sends what lies in the loop's memory, and keeps what the kernel does not take: the socket is then no longer corked.
-  ///
-  /// - Returns: what went wrong, if something did.
-  private func sendCorked() -> IOError? {
-    var sent = 0
-    if loop.gather.byteCount == 0 {
-      let count = loop.corked.count
-      while sent < count {
-        guard case .count(let added) = Descriptor.send(fd, tls, loop.corked, from: sent) else { break }
-        sent &+= added
-      }
-      if sent == count {
-        loop.corked.removeAll(keepingCapacity: true)
-        return nil
-      }
-    } else {
-      let count = bufferedByteCount
-      // Through TLS one record leaves at a time.
-      while sent < count, case .count(let added) = loop.gather.send(fd, tls, loop.corked, from: sent) {
-        sent &+= added
-        if tls == nil { break }
-      }
-      if sent == count {
-        loop.gather.removeAll()
-        loop.corked.removeAll(keepingCapacity: true)
-        return nil
-      }
-    }
-    stopCorking(after: sent)
-    // What it was that stopped the sending shows now.
-    return send()
-  }
-
-  /// Makes what lies in the loop's memory this socket's own.
-  private func stopCorking(after sent: Int = 0) {
-    isCorked = false
-    if loop.gather.byteCount == 0 {
-      swap(&output, &loop.corked)
-      outputStart = sent
-    } else {
-      (output, boundary) = loop.gather.rest(of: loop.corked, after: sent, loop.buffers)
-      outputStart = 0
-      loop.corked.removeAll(keepingCapacity: true)
-    }
-  }
-
-  /// Sends in the middle of a turn; a fault shows at its end, when the owner is not in the middle of something.
-  private func sendAhead() {
-    if let error = sendCorked() { closeLater(error) } else if wantsWrite { checkOverflow() }
-  }
-
-  private func closeLater(_ error: IOError) {
-    loop.execute { [self] in close(isFinishing ? nil : error) }
-  }
-
-  private func flush() {
-    switch state {
-    case .open, .finishing: break
-    case .finishingAfterEnd: guard bufferedByteCount > 0 else { return }
-    case .connecting, .handshaking, .closed: return
-    }
-    if let error = send() { return close(isFinishing ? nil : error) }
-    guard bufferedByteCount == 0 else { return tellDrained() }
-    wantsWrite = false
-    updateInterest()
-    if state == .finishing { return endSending() }
-    // A read may have waited for this.
-    if isReading, tls?.hasPending == true { readLater() }
-    isBehind = false
-    owner?.streamDidDrain()
-  }
-
-  private func tellDrained() {
-    guard isBehind, bufferedByteCount <= limits.value.resumeByteCount else { return }
-    isBehind = false
-    owner?.streamDidDrain()
-  }
-
-  /// An idle connection holds no memory for output.
-  private func emptyOutput() {
-    if output.capacity > 0 {
-      var done: [UInt8] = []
-      swap(&done, &output)
-      loop.buffers.putBack(consume done)
-    }
-    outputStart = 0
-    boundary = 0
-  }
-
-  /// Forgets what is sent, in steps that keep the cost of moving the rest small.
-  private func compactOutput() {
-    guard outputStart > 65_536, outputStart > output.count / 2, let start = owner?.streamBoundary(in: self) else {
-      return
-    }
-    boundary = start &- outputStart
-    output.removeSubrange(..<outputStart)
-    outputStart = 0
-  }
-
-  private func waitForRoom() {
-    wantsWrite = true
-    updateInterest()
-    checkOverflow()
-    guard deadline == .never, !isFinishing else { return }
-    deadline = MonotonicTime.current + limits.value.stallTimeout
-    wake(at: deadline)
   }
 
   // MARK: Ending
@@ -624,9 +273,9 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     becomeDirty()
   }
 
-  private func endSending() {
+  func endSending() {
+    if tls?.closeNotify() == .wantsWrite { return waitForRoom() }
     state = .finishingAfterEnd
-    tls?.closeNotify()
     Descriptor.shutDownWriting(fd)
     updateInterest()
   }
@@ -638,7 +287,7 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     close(error)
   }
 
-  private func close(_ error: IOError?) {
+  func close(_ error: IOError?) {
     guard !isClosed else { return }
     state = .closed
     if let registration { loop.deregister(registration, fd) }
@@ -671,7 +320,8 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
   }
 
   private func handleOpen(_ events: UInt32) {
-    if events & (PARLEY_EPOLL_OUT | PARLEY_EPOLL_ERR | PARLEY_EPOLL_HUP) != 0, wantsWrite { flush() }
+    let mayWrite = events & (PARLEY_EPOLL_OUT | PARLEY_EPOLL_ERR | PARLEY_EPOLL_HUP) != 0 || awaitsInput
+    if mayWrite, wantsWrite { flush() }
     guard events & ~PARLEY_EPOLL_OUT != 0 else { return }
     guard isWanted else {
       // Reported whether asked for or not, again and again: the connection is gone.
@@ -681,26 +331,8 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     cork()
     read()
     uncork()
-  }
-
-  private func cork() {
-    guard state == .open, !wantsWrite, output.isEmpty else { return }
-    isCorked = true
-    boundary = 0
-  }
-
-  private func uncork() {
-    guard isCorked else { return }
-    let hasWritten = bufferedByteCount > 0
-    if hasWritten, let error = sendCorked() { return close(isFinishing ? nil : error) }
-    if isCorked {
-      isCorked = false
-      boundary = 0
-    }
-    guard hasWritten else { return }
-    if loop.corked.capacity > 2 &* Self.sendAheadByteCount { loop.corked = [] }
-    guard bufferedByteCount == 0 else { return checkOverflow() }
-    owner?.streamDidDrain()
+    // What came may be what the sending waited for.
+    if awaitsInput { flush() }
   }
 
   private func finishConnecting() {
@@ -735,17 +367,20 @@ final class StreamSocket: EventHandler, @unchecked Sendable {
     if bufferedByteCount > 0 { becomeDirty() }
   }
 
+  /// Whether nothing can be sent before more has come.
+  private var awaitsInput: Bool { wantsWrite && tls?.sendAwaitsInput == true }
+
   private var neededInterest: UInt32 {
     switch state {
     case .connecting: PARLEY_EPOLL_OUT
     case .handshaking: wantsWrite ? PARLEY_EPOLL_OUT : PARLEY_EPOLL_IN
     case .open, .finishing, .finishingAfterEnd:
-      (isWanted && isReading ? PARLEY_EPOLL_IN : 0) | (wantsWrite ? PARLEY_EPOLL_OUT : 0)
+      (isWanted && isReading || awaitsInput ? PARLEY_EPOLL_IN : 0) | (wantsWrite && !awaitsInput ? PARLEY_EPOLL_OUT : 0)
     case .closed: 0
     }
   }
 
-  private func updateInterest() {
+  func updateInterest() {
     guard let registration else { return }
     let needed = neededInterest
     guard interest != needed else { return }

@@ -29,6 +29,9 @@ final class TLSSession {
   /// What a call of ``receive(into:)`` met after it had bytes to give.
   private var postponed: Descriptor.Transfer?
   private var mayHoldRecords = false
+  /// Whether the last ``send(_:moreFollows:)`` stopped because part of a message of TLS itself has come, such as a
+  /// KeyUpdate: nothing can be sent before the rest of it.
+  private(set) var sendAwaitsInput = false
 
   /// The side that accepts.
   convenience init(server: TLSServerContext, fd: CInt) throws(IOError) {
@@ -114,6 +117,7 @@ final class TLSSession {
         session, buffer.baseAddress.map { unsafe $0 + total }, buffer.count &- total, &count)
       guard result == 1 else {
         let outcome = outcome(of: result)
+        if outcome == .wantsWrite { sendAwaitsInput = false }
         guard total > 0 else { return outcome }
         if outcome != .wouldBlock { postponed = outcome }
         return .count(total)
@@ -141,6 +145,7 @@ final class TLSSession {
   /// - Returns: how many bytes are on their way, or why none is.
   func send(_ bytes: UnsafeRawBufferPointer, moreFollows: Bool = false) -> Descriptor.Transfer {
     begin()
+    sendAwaitsInput = false
     defer { socket.moreFollows = false }
     var total = 0
     while total < bytes.count {
@@ -152,6 +157,7 @@ final class TLSSession {
       guard result == 1 else {
         let outcome = outcome(of: result)
         if case .failed = outcome { return outcome }
+        sendAwaitsInput = outcome == .wouldBlock
         return total > 0 ? .count(total) : outcome
       }
       total &+= count
@@ -160,10 +166,14 @@ final class TLSSession {
   }
 
   /// Tells the peer that nothing more comes from this side.
-  func closeNotify() {
+  ///
+  /// - Returns: `wantsWrite` where this must be called again once the socket takes more.
+  func closeNotify() -> Descriptor.Transfer {
     begin()
-    _ = unsafe SSL_shutdown(session)
-    ERR_clear_error()
+    let result = unsafe SSL_shutdown(session)
+    // 0: the peer has not said the same yet.
+    guard result < 0 else { return .end }
+    return outcome(of: result) == .wantsWrite ? .wantsWrite : .end
   }
 
   /// The channel binding `tls-exporter` (RFC 9266 section 2): 32 bytes, the same at both ends and nowhere else.

@@ -86,6 +86,75 @@ struct BackPressureTests {
     }
   }
 
+  // MARK: A reader that is slow
+
+  @Test("a reader that is slow but steady keeps its place, and loses it when it stops")
+  func steadyReader() async throws {
+    var limits = Self.patient
+    limits.stallTimeout = .seconds(2)
+    try await withLoop { loop in
+      let server = try EchoServer(loop, limits: limits)
+      let raw = try RawClient(port: server.port, receiveBufferByteCount: 65_536)
+      #expect(await raw.upgrade().hasPrefix("HTTP/1.1 101 "))
+      let connection = server.connections[0]
+      await loop.run { for _ in 0..<16 { connection.send(binary: [UInt8](repeating: 1, count: 1 << 20)) } }
+      // So slowly that the kernel, which wants a third of its buffer free, reports no room in all this time.
+      let (received, isKept) = await offPool {
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        var received = 0
+        for _ in 0..<100 {
+          received += max(0, recv(raw.fd, &buffer, buffer.count, 0))
+          usleep(50_000)
+        }
+        // Asked here: this test may go on much later.
+        return (received, server.closures.isEmpty)
+      }
+      #expect(received > 300_000)
+      #expect(isKept)
+      #expect(
+        await eventually(within: .seconds(30)) {
+          if case .failed(.slowReader) = server.closures.first { true } else { false }
+        })
+    }
+  }
+
+  @Test(
+    "of a peer that does not take what it is sent, more is read or not, as the limits say", arguments: [true, false])
+  func readingWhileBehind(readsWhileBehind: Bool) async throws {
+    var limits = Self.patient
+    limits.readsWhileBehind = readsWhileBehind
+    try await withLoop { loop in
+      let count = Locked(0)
+      let accepted = Locked<WebSocketConnection?>(nil)
+      let server = try WebSocketServer(
+        loop: loop, configuration: .init(address: EchoServer.loopback, limits: limits)
+      ) { _, _ in
+        .accept(subprotocol: nil) { connection in
+          accepted.withLock { $0 = connection }
+          connection.start { _, _ in
+            count.withLock { $0 += 1 }
+          } onClose: { _ in
+          }
+        }
+      }
+      let raw = try RawClient(port: server.localAddress.port, receiveBufferByteCount: 4096)
+      #expect(await raw.upgrade().hasPrefix("HTTP/1.1 101 "))
+      let connection = try #require(accepted.withLock { $0 })
+      _ = await Peers.fallBehind(connection, [UInt8](repeating: 0, count: 10_000))
+      raw.send(clientFrame(0x82, [1]))
+      if readsWhileBehind {
+        #expect(await eventually(within: .seconds(30)) { count.withLock { $0 } == 1 })
+      } else {
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(count.withLock { $0 } == 0)
+        Peers.widen(raw)
+        while count.withLock({ $0 }) == 0, let bytes = await raw.read(within: 30), !bytes.isEmpty {}
+        #expect(count.withLock { $0 } == 1)
+      }
+      await server.close()
+    }
+  }
+
   // MARK: A consumer that cannot keep up
 
   @Test("a connection that does not read makes its peer wait, and loses nothing")

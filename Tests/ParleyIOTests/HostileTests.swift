@@ -44,6 +44,20 @@ struct HostileTests {
     }
   }
 
+  @Test("a head that is whole before the deadline is answered, however it came")
+  func patientHead() async throws {
+    var limits = testLimits
+    limits.headTimeout = .seconds(20)
+    try await withServer(limits) { server, _ in
+      let raw = try RawClient(port: server.port)
+      for byte in RawClient.upgrade.utf8 {
+        raw.send([byte])
+        usleep(2_000)
+      }
+      #expect(String(decoding: await raw.read() ?? [], as: UTF8.self).hasPrefix("HTTP/1.1 101 "))
+    }
+  }
+
   @Test("a connection that says nothing has the same deadline")
   func silence() async throws {
     var limits = testLimits
@@ -58,7 +72,7 @@ struct HostileTests {
   @Test(
     "a request that is not an upgrade, or is not HTTP, gets a status and the end",
     arguments: [
-      ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 ", HTTPError.missingUpgrade),
+      ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 426 ", HTTPError.missingUpgrade),
       ("\u{1}\u{2}\u{3}", "HTTP/1.1 400 ", .invalidByte(1)),
       ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 400 ", .notAnUpgrade),
       (RawClient.upgrade.replacing("Version: 13", with: "Version: 12"), "HTTP/1.1 426 ", .unsupportedWebSocketVersion),

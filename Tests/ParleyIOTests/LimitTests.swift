@@ -348,8 +348,9 @@ struct LimitTests {
       while received < total, let bytes = await raw.read(within: 30), !bytes.isEmpty { received += bytes.count }
       #expect(received == total)
       #expect(await eventually(within: .seconds(30)) { seen.withLock { $0.last } == 0 })
+      // On a machine that is busy with other things the kernel may take all of it at once.
       let counts = seen.withLock { $0 }
-      #expect(counts.count == 2 && counts[0] > 0 && counts[0] <= 200_000, "\(counts)")
+      #expect(counts.count <= 2 && counts.dropLast().allSatisfy { $0 > 0 && $0 <= 200_000 }, "\(counts)")
     }
   }
 }

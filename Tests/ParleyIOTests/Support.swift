@@ -261,6 +261,9 @@ final class Script: @unchecked Sendable {
     }
   }
 
+  /// Gives the script one empty line to go on.
+  func goOn() throws { try input.fileHandleForWriting.write(contentsOf: [10]) }
+
   /// Everything the script still prints, and its exit status.
   func finish() async -> (text: String, status: Int32) {
     let handle = output.fileHandleForReading

@@ -1,3 +1,4 @@
+import Glibc
 import ParleyWebSocket
 import Testing
 
@@ -40,6 +41,37 @@ struct TLSStreamTests {
       #expect(record.messages == messages)
       await loop.run { connection.close() }
       #expect(await record.waitForClosure() == .closed(.normal, reason: ""))
+    }
+  }
+
+  /// What a thread has used of the processor.
+  static func threadTime() -> Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+
+  @Test("half of a KeyUpdate holds back what is sent until its rest comes, and the loop sleeps meanwhile")
+  func splitKeyUpdate() async throws {
+    let files = try await TLSFiles()
+    let tls = try TLSServerContext(files.serverConfiguration("both"))
+    try await withLoop { loop in
+      let server = try EchoServer(loop, tls: tls)
+      let script = try Script("tls_split_key_update.py", [String(server.port), files.authority("both")])
+      #expect(try await script.line() == "half")
+      let connection = server.connections[0]
+      #expect(
+        await eventually {
+          await loop.run { connection.stream.waitsForRoom || !connection.send(binary: [1, 2, 3]) }
+        })
+      let sent = await loop.run { connection.bufferedByteCount / 5 }
+      let before = await loop.run { Self.threadTime() }
+      try await Task.sleep(for: .milliseconds(500))
+      #expect(await loop.run { Self.threadTime() } - before < .milliseconds(200))
+      #expect(await loop.run { connection.bufferedByteCount } == sent * 5)
+      try script.goOn()
+      #expect(try await script.line() == "010203")
+      #expect(await eventually { await loop.run { connection.bufferedByteCount } == 0 })
     }
   }
 }

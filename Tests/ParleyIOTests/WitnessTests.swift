@@ -136,7 +136,7 @@ struct HTTPSFetcherTests {
       let fetcher = try HTTPSFetcher(loop: loop, options: options)
       let start = ContinuousClock.now
       await #expect(throws: IOError.timeout(.fetch)) { try await fetcher.get(WebURL(base + "/slow")!) }
-      #expect(ContinuousClock.now - start < .seconds(2))
+      #expect(ContinuousClock.now - start < .seconds(10))
     }
   }
 

@@ -42,3 +42,5 @@ void parley_signal_admit(int number);
 void parley_signal_default(int number);
 // The user ID of the process at the other end of a Unix socket, or -1.
 int64_t parley_peer_user(int fd);
+// The bytes given to a socket that its peer has not acknowledged.
+int parley_queued(int fd);
