@@ -6,8 +6,10 @@ internal import COpenSSL
 /// these live until the process ends.
 enum OpenSSL {
   static let sha256 = unsafe Fetched(EVP_MD_fetch(nil, "SHA256", nil), "SHA-256")
+  static let blake2s = unsafe Fetched(EVP_MD_fetch(nil, "BLAKE2S-256", nil), "BLAKE2s")
   static let hmac = unsafe Fetched(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
   static let aes256GCM = unsafe Fetched(EVP_CIPHER_fetch(nil, "AES-256-GCM", nil), "AES-256-GCM")
+  static let chaCha20Poly1305 = unsafe Fetched(EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil), "ChaCha20-Poly1305")
   static let argon2id = unsafe Fetched(EVP_KDF_fetch(nil, "ARGON2ID", nil), "Argon2id")
   static let mldsa65 = unsafe Fetched(EVP_SIGNATURE_fetch(nil, "ML-DSA-65", nil), "ML-DSA-65")
 

@@ -27,6 +27,15 @@ public final class SecretBytes: @unchecked Sendable, CustomStringConvertible, Cu
     unsafe self.init(writing: bytes.count) { storage in unsafe storage.copyBytes(from: bytes) }
   }
 
+  /// Takes bytes over: they are overwritten with zeros where they were, and the array is empty then.
+  ///
+  /// Another copy of the array, if there is one, keeps them.
+  public convenience init(taking bytes: inout [UInt8]) {
+    self.init(copying: bytes)
+    unsafe bytes.withUnsafeMutableBytes { unsafe OPENSSL_cleanse($0.baseAddress, $0.count) }
+    bytes.removeAll(keepingCapacity: true)
+  }
+
   /// Copies bytes that someone else owns.
   public convenience init(copying bytes: RawSpan) {
     unsafe self.init(writing: bytes.byteCount) { storage in

@@ -30,6 +30,29 @@ struct HashTests {
     }
   }
 
+  @Test("BLAKE2s of abc (RFC 7693 appendix B) and of nothing, whole and in parts")
+  func blake2s() {
+    let abc = "508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982"
+    #expect(HashFunction.blake2s.hash(Array("abc".utf8)).hex == abc)
+    #expect(HashFunction.blake2s.hash(Array("a".utf8), [], Array("bc".utf8)).hex == abc)
+    // Python: hashlib.blake2s(b"")
+    #expect(
+      HashFunction.blake2s.hash().hex == "69217a3079908094e11121d042354a7c1f55b6482ca1a51e1b250dfd1ed0eef9")
+    #expect(HashFunction.sha256.hash(Array("a".utf8), Array("bc".utf8)) == SHA256.hash(Array("abc".utf8)))
+  }
+
+  @Test("HMAC with BLAKE2s, as the extraction of HKDF, with a key shorter and one longer than a block")
+  func blake2sHMAC() {
+    // Python: hmac.new(b"key", message, "blake2s")
+    let message = SecretBytes(copying: Array("The quick brown fox jumps over the lazy dog".utf8))
+    #expect(
+      HashFunction.blake2s.extract(salt: Array("key".utf8), ikm: message).copied.hex
+        == "f93215bb90d4af4c3061cd932fb169fb8bb8a91d0b4022baea1271e1323cd9a0")
+    #expect(
+      HashFunction.blake2s.extract(salt: [UInt8](0..<100), ikm: SecretBytes(copying: Array("m".utf8))).copied.hex
+        == "75db33c25a6f98e43bd881928c8c80bff0bb9e7b0d0dada591db163b88627b15")
+  }
+
   @Test("HMAC (RFC 4231 case 2)")
   func hmac() throws {
     let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"

@@ -18,6 +18,19 @@ struct SecretBytesTests {
     #expect(memory.allSatisfy { $0 == 0 })
   }
 
+  @Test("taking bytes over empties the array, and overwrites them where they were")
+  func taking() {
+    var bytes = [UInt8](repeating: 0xA5, count: 64)
+    let secret = SecretBytes(taking: &bytes)
+    #expect(secret.copied == [UInt8](repeating: 0xA5, count: 64))
+    #expect(bytes.isEmpty)
+    // The array keeps its memory: 64 bytes more fit where the secret was, and are not written here.
+    bytes.withUnsafeMutableBytes { memory in
+      let old = UnsafeRawBufferPointer(start: memory.baseAddress, count: 64)
+      #expect(old.allSatisfy { $0 == 0 })
+    }
+  }
+
   @Test("no description, reflection or interpolation shows a byte")
   func redaction() {
     let secret = SecretBytes(copying: Array("swordfish".utf8))

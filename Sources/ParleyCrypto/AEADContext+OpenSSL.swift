@@ -1,64 +1,43 @@
 internal import COpenSSL
 import ParleyWire
 
-/// AES-256-GCM (NIST SP 800-38D) under one key, with nonces of 96 bits and tags of 128.
+/// An AEAD of OpenSSL's under one key, with nonces of 96 bits and tags of 128: what the ciphers of this module share.
 ///
 /// The key schedule is made once; sealing and opening then allocate nothing beyond what the output needs.
 @safe
-public struct AES256GCM: ~Copyable, @unchecked Sendable {
-  /// Bytes of a key.
-  public static let keyByteCount = 32
-  /// Bytes of a tag, which follows the ciphertext.
-  public static let tagByteCount = 16
+struct AEADContext: ~Copyable, @unchecked Sendable {
+  static let tagByteCount = 16
 
-  /// A nonce.
-  ///
-  /// It must never be used twice to seal under one key.
-  public struct Nonce: Hashable, Sendable {
-    /// Bytes of a nonce.
-    public static let byteCount = 12
+  /// Twelve bytes, read in network order.
+  struct Nonce: Hashable, Sendable {
+    static let byteCount = 12
 
-    // The twelve bytes read in network order.
-    fileprivate let high: UInt32
-    fileprivate let low: UInt64
+    let high: UInt32
+    let low: UInt64
 
-    /// Four zero bytes and a counter in network order, as Noise numbers AES-GCM messages (Noise revision 34 section 12.4).
-    public init(counter: UInt64) {
-      high = 0
-      low = counter
-    }
-
-    /// Uses given bytes.
-    ///
-    /// - Precondition: there are ``byteCount`` of them.
-    public init(_ bytes: [UInt8]) {
-      precondition(bytes.count == Self.byteCount)
-      high = bytes[0..<4].reduce(0) { $0 << 8 | UInt32($1) }
-      low = bytes[4..<12].reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    private init(high: UInt32, low: UInt64) {
+    init(high: UInt32, low: UInt64) {
       self.high = high
       self.low = low
     }
 
-    /// This nonce with a counter XORed into its last eight bytes, as TLS 1.3 numbers records (RFC 8446 section 5.3).
-    public func masked(by counter: UInt64) -> Nonce { Nonce(high: high, low: low ^ counter) }
+    init(_ bytes: [UInt8]) {
+      precondition(bytes.count == Self.byteCount)
+      high = bytes[0..<4].reduce(0) { $0 << 8 | UInt32($1) }
+      low = bytes[4..<12].reduce(0) { $0 << 8 | UInt64($1) }
+    }
   }
 
   private let context: OpaquePointer
 
-  /// Prepares a key.
-  ///
-  /// - Precondition: `key` has ``keyByteCount`` bytes.
-  public init(key: SecretBytes) {
-    precondition(key.count == Self.keyByteCount)
+  /// Prepares a key, which has 32 bytes.
+  init(_ cipher: OpenSSL.Fetched, key: SecretBytes) {
+    precondition(key.count == 32)
     guard let context = unsafe EVP_CIPHER_CTX_new() else { preconditionFailure("out of memory") }
     unsafe self.context = context
     unsafe key.withUnsafeBytes { key in
       unsafe OpenSSL.require(
         EVP_CipherInit_ex2(
-          context, OpenSSL.aes256GCM.pointer, key.octets, nil, 1, nil),
+          context, cipher.pointer, key.octets, nil, 1, nil),
         "EVP_CipherInit_ex2")
     }
   }
@@ -69,7 +48,7 @@ public struct AES256GCM: ~Copyable, @unchecked Sendable {
   }
 
   /// Appends the ciphertext of `plaintext` and then its tag to `output`.
-  public mutating func seal(
+  mutating func seal(
     _ plaintext: RawSpan, nonce: Nonce, additionalData: RawSpan, appendingTo output: inout [UInt8]
   ) {
     let start = output.count
@@ -80,7 +59,7 @@ public struct AES256GCM: ~Copyable, @unchecked Sendable {
   /// Encrypts the bytes of `buffer` from `start` on where they are, and appends the tag.
   ///
   /// - Precondition: `start` is at most `buffer.count`.
-  public mutating func seal(_ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan) {
+  mutating func seal(_ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan) {
     precondition(start >= 0 && start <= buffer.count)
     let end = buffer.count
     for _ in 0..<Self.tagByteCount { buffer.append(0) }
@@ -98,7 +77,7 @@ public struct AES256GCM: ~Copyable, @unchecked Sendable {
   /// Appends the plaintext of `sealed`, a ciphertext and its tag, to `output`.
   ///
   /// - Throws: ``CryptoError/authenticationFailed``, also for input shorter than a tag. `output` is then as it was.
-  public mutating func open(
+  mutating func open(
     _ sealed: RawSpan, nonce: Nonce, additionalData: RawSpan, appendingTo output: inout [UInt8]
   ) throws(CryptoError) {
     guard sealed.byteCount >= Self.tagByteCount else { throw .authenticationFailed }
@@ -117,7 +96,7 @@ public struct AES256GCM: ~Copyable, @unchecked Sendable {
   /// - Throws: ``CryptoError/authenticationFailed``, also for input shorter than a tag. What was decrypted is then
   ///   overwritten with zeros.
   /// - Precondition: `start` is at most `buffer.count`.
-  public mutating func open(
+  mutating func open(
     _ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan
   ) throws(CryptoError) {
     precondition(start >= 0 && start <= buffer.count)
