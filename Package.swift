@@ -66,11 +66,12 @@ let package = Package(
     // Floor 1.
     room("ParleyWire"),
     room("ParleyCrypto", ["ParleyWire", "COpenSSL", "CSodium"]),
+    room("ParleyNoise", ["ParleyWire", "ParleyCrypto"]),
     room("ParleyIdentity", ["ParleyWire", "ParleyCrypto"]),
 
     // Floor 2: sans-IO; these do not import each other.
     room("ParleyWebSocket", ["ParleyWire", "ParleyCrypto", "CZlib"]),
-    room("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    room("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"]),
     room("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     room("ParleyMarket", ["ParleyWire", "ParleyCrypto"]),
     room("ParleyOptions", ["CMath"]),
@@ -84,13 +85,15 @@ let package = Package(
     room(
       "ParleyNode",
       [
-        "ParleyWire", "ParleyCrypto", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake", "ParleyNegotiation",
+        "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake",
+        "ParleyNegotiation",
         "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore",
       ]),
     room(
       "Parley",
       [
-        "ParleyWire", "ParleyCrypto", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake", "ParleyNegotiation",
+        "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake",
+        "ParleyNegotiation",
         "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore", "ParleyNode",
       ]),
 
@@ -109,9 +112,10 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["ParleyWire"], path: "Tests/TestSupport", swiftSettings: common),
     tests("ParleyWire"),
     tests("ParleyCrypto", ["ParleyWire"]),
+    tests("ParleyNoise", ["ParleyWire", "ParleyCrypto"]),
     tests("ParleyIdentity", ["ParleyWire", "ParleyCrypto"]),
     tests("ParleyWebSocket", ["ParleyWire", "ParleyCrypto"], vectors: true),
-    tests("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    tests("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"]),
     tests("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     tests("ParleyMarket", ["ParleyWire"]),
     tests("ParleyOptions", ["ParleyWire"], vectors: true),

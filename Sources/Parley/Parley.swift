@@ -8,6 +8,7 @@
 @_exported public import ParleyMarket
 @_exported public import ParleyNegotiation
 @_exported public import ParleyNode
+@_exported public import ParleyNoise
 @_exported public import ParleyOptions
 @_exported public import ParleyStore
 @_exported public import ParleyWebSocket

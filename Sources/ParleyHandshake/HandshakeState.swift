@@ -1,4 +1,5 @@
 import ParleyCrypto
+import ParleyNoise
 
 /// Names and sizes of the Noise pattern, in bytes.
 ///
@@ -6,7 +7,9 @@ import ParleyCrypto
 ///     <- e, ee, ekem1, s, es    payload encrypted
 ///     -> s, se                  payload encrypted
 enum XXhfs {
-  static let protocolName = "Noise_XXhfs_25519+MLKEM768_AESGCM_SHA256"
+  static let noise = NoiseProtocol(.xxhfs, .aesGCM, .sha256)
+  /// The name, `Noise_XXhfs_25519+MLKEM768_AESGCM_SHA256`.
+  static let protocolName = noise.name
 
   static let keyByteCount = X25519.byteCount
   static let sealedKeyByteCount = keyByteCount + AES256GCM.tagByteCount
@@ -21,161 +24,136 @@ enum XXhfs {
   static let message3Overhead = sealedKeyByteCount + AES256GCM.tagByteCount
 }
 
-/// The initiator's `HandshakeState` (Noise revision 34 section 5.3, KEM tokens of the hybrid forward secrecy
-/// extension), from the prologue to `Split()`.
+/// The initiator's side of Noise, from the prologue to `Split()`.
 ///
 /// The caller keeps the order: message 2 read, message 3 written, in the pieces that the signatures need.
 struct InitiatorHandshakeState: ~Copyable {
-  private var symmetricState: SymmetricState
-  private let s: X25519.PrivateKey
-  private let e: X25519.PrivateKey
-  private let e1: MLKEM768.DecapsulationKey
-  private var re: [UInt8] = []
+  private var noise: HandshakeState
 
   /// The handshake hash `h`.
-  var h: [UInt8] { symmetricState.h }
+  var h: [UInt8] { noise.h }
 
   /// `-> e, e1`, which was sent before the prologue was known, and its payload.
   init(
     prologue: [UInt8], s: X25519.PrivateKey, e: X25519.PrivateKey, e1: MLKEM768.DecapsulationKey, payload: [UInt8]
   ) {
-    self.s = s
-    self.e = e
-    self.e1 = e1
-    symmetricState = SymmetricState(protocolName: XXhfs.protocolName)
-    symmetricState.mixHash(prologue)
-    symmetricState.mixHash(e.publicKey)
-    symmetricState.mixHash(e1.encapsulationKey)
-    symmetricState.mixHash(payload)
+    noise = HandshakeState(XXhfs.noise, .initiator, prologue: prologue, keys: .init(s: s, e: e, e1: e1))
+    // The same bytes again: nothing in message 1 depends on the prologue.
+    guard (try? noise.writeMessage(payload)) != nil else { preconditionFailure("message 1 needs no key of the peer's") }
   }
 
-  /// `<- e, ee, ekem1, s, es`: everything of message 2 but its payload, which begins where the returned range ends.
+  /// `<- e, ee, ekem1, s, es`: everything of message 2 but its payload.
   ///
   /// - Returns: The responder's static key.
   mutating func readMessage2Keys(_ reader: inout MessageReader) throws(HandshakeError) -> [UInt8] {
-    re = try reader.take(XXhfs.keyByteCount)
-    guard re != e.publicKey else { throw .reflectedKey }
-    symmetricState.mixHash(re)
-    symmetricState.mixKey(try HandshakeError.agree(e, re))
-    let ciphertext = try open(reader.take(XXhfs.sealedCiphertextByteCount))
-    guard let shared = try? e1.decapsulate(ciphertext) else { throw .decryptionFailed(.two) }
-    symmetricState.mixKey(shared)
-    let rs = try open(reader.take(XXhfs.sealedKeyByteCount))
-    guard rs != s.publicKey else { throw .reflectedKey }
-    symmetricState.mixKey(try HandshakeError.agree(e, rs))
-    return rs
+    try noise.readKeys(.two, reader.take(XXhfs.message2Overhead - CipherState.tagByteCount))
   }
 
   /// The payload of message 2.
   mutating func readMessage2Payload(_ reader: inout MessageReader) throws(HandshakeError) -> [UInt8] {
-    try open(reader.takeRest())
+    try noise.readPayload(.two, reader.takeRest())
   }
 
   /// `-> s, se`: everything of message 3 but its payload.
   mutating func writeMessage3Keys() throws(HandshakeError) -> [UInt8] {
-    let sealed = symmetricState.encryptAndHash(s.publicKey)
-    symmetricState.mixKey(try HandshakeError.agree(s, re))
-    return sealed
+    try noise.writeKeys(.three)
   }
 
   /// The payload of message 3.
-  mutating func writeMessage3Payload(_ payload: [UInt8]) -> [UInt8] {
-    symmetricState.encryptAndHash(payload)
-  }
+  mutating func writeMessage3Payload(_ payload: [UInt8]) -> [UInt8] { noise.writePayload(payload) }
 
   /// The two keys after message 3.
-  consuming func split() -> (k1: SecretBytes, k2: SecretBytes) { symmetricState.split() }
-
-  private mutating func open(_ ciphertext: [UInt8]) throws(HandshakeError) -> [UInt8] {
-    do throws(CryptoError) {
-      return try symmetricState.decryptAndHash(ciphertext)
-    } catch {
-      throw .decryptionFailed(.two)
-    }
-  }
+  consuming func split() -> (k1: SecretBytes, k2: SecretBytes) { noise.splitKeys() }
 }
 
-/// The responder's `HandshakeState`, the mirror of ``InitiatorHandshakeState``.
+/// The responder's side of Noise, the mirror of ``InitiatorHandshakeState``.
 struct ResponderHandshakeState: ~Copyable {
-  private var symmetricState: SymmetricState
-  private let s: X25519.PrivateKey
-  private let e: X25519.PrivateKey
-  private let re: [UInt8]
-  private let re1: [UInt8]
+  private var noise: HandshakeState
 
   /// The handshake hash `h`.
-  var h: [UInt8] { symmetricState.h }
+  var h: [UInt8] { noise.h }
 
   /// `-> e, e1` and the payload: all of message 1, whose length and authenticator were checked.
   init(
     prologue: [UInt8], s: X25519.PrivateKey, e: X25519.PrivateKey, message1: Message1
   ) throws(HandshakeError) {
-    guard message1.e != e.publicKey else { throw .reflectedKey }
-    self.s = s
-    self.e = e
-    re = message1.e
-    re1 = message1.e1
-    symmetricState = SymmetricState(protocolName: XXhfs.protocolName)
-    symmetricState.mixHash(prologue)
-    symmetricState.mixHash(message1.e)
-    symmetricState.mixHash(message1.e1)
-    symmetricState.mixHash(message1.payload)
+    noise = HandshakeState(XXhfs.noise, .responder, prologue: prologue, keys: .init(s: s, e: e))
+    _ = try noise.readKeys(.one, message1.e + message1.e1)
+    _ = try noise.readPayload(.one, message1.payload)
   }
 
   /// `<- e, ee, ekem1, s, es`: everything of message 2 but its payload.
   mutating func writeMessage2Keys(kemRandomness: SecretBytes) throws(HandshakeError) -> [UInt8] {
-    var message = e.publicKey
-    symmetricState.mixHash(e.publicKey)
-    symmetricState.mixKey(try HandshakeError.agree(e, re))
-    guard let kem = try? MLKEM768.encapsulate(to: re1, randomness: kemRandomness) else {
-      throw .invalidEncapsulationKey
-    }
-    message += symmetricState.encryptAndHash(kem.ciphertext)
-    symmetricState.mixKey(kem.sharedSecret)
-    message += symmetricState.encryptAndHash(s.publicKey)
-    symmetricState.mixKey(try HandshakeError.agree(s, re))
-    return message
+    try noise.writeKeys(.two, kemRandomness: kemRandomness)
   }
 
   /// The payload of message 2.
-  mutating func writeMessage2Payload(_ payload: [UInt8]) -> [UInt8] {
-    symmetricState.encryptAndHash(payload)
-  }
+  mutating func writeMessage2Payload(_ payload: [UInt8]) -> [UInt8] { noise.writePayload(payload) }
 
   /// `-> s, se`: everything of message 3 but its payload.
   ///
   /// - Returns: The initiator's static key.
   mutating func readMessage3Keys(_ reader: inout MessageReader) throws(HandshakeError) -> [UInt8] {
-    let rs = try open(reader.take(XXhfs.sealedKeyByteCount))
-    guard rs != s.publicKey else { throw .reflectedKey }
-    symmetricState.mixKey(try HandshakeError.agree(e, rs))
-    return rs
+    try noise.readKeys(.three, reader.take(XXhfs.sealedKeyByteCount))
   }
 
   /// The payload of message 3.
   mutating func readMessage3Payload(_ reader: inout MessageReader) throws(HandshakeError) -> [UInt8] {
-    try open(reader.takeRest())
+    try noise.readPayload(.three, reader.takeRest())
   }
 
   /// The two keys after message 3.
-  consuming func split() -> (k1: SecretBytes, k2: SecretBytes) { symmetricState.split() }
+  consuming func split() -> (k1: SecretBytes, k2: SecretBytes) { noise.splitKeys() }
+}
 
-  private mutating func open(_ ciphertext: [UInt8]) throws(HandshakeError) -> [UInt8] {
-    do throws(CryptoError) {
-      return try symmetricState.decryptAndHash(ciphertext)
+// The steps of `HandshakeState`, with this module's errors.
+extension HandshakeState {
+  /// Reads all of a message but its payload, and nothing else.
+  ///
+  /// - Returns: The peer's static key as far as it is known; empty before.
+  fileprivate mutating func readKeys(
+    _ message: HandshakeMessage, _ bytes: [UInt8]
+  ) throws(HandshakeError) -> [UInt8] {
+    do throws(NoiseError) {
+      guard try readKeys(bytes) == bytes.count else { throw .wrongMessageLength(bytes.count) }
     } catch {
-      throw .decryptionFailed(.three)
+      throw HandshakeError(error, in: message)
+    }
+    return remoteStaticKey ?? []
+  }
+
+  fileprivate mutating func readPayload(
+    _ message: HandshakeMessage, _ bytes: [UInt8]
+  ) throws(HandshakeError) -> [UInt8] {
+    do throws(NoiseError) {
+      return try readPayload(bytes)
+    } catch {
+      throw HandshakeError(error, in: message)
+    }
+  }
+
+  fileprivate mutating func writeKeys(
+    _ message: HandshakeMessage, kemRandomness: SecretBytes? = nil
+  ) throws(HandshakeError) -> [UInt8] {
+    do throws(NoiseError) {
+      return try writeKeys(kemRandomness: kemRandomness)
+    } catch {
+      throw HandshakeError(error, in: message)
     }
   }
 }
 
 extension HandshakeError {
-  /// `DH(key, publicKey)`; a zero output ends the handshake.
-  static func agree(_ key: X25519.PrivateKey, _ publicKey: [UInt8]) throws(HandshakeError) -> SecretBytes {
-    do throws(CryptoError) {
-      return try key.sharedSecret(with: publicKey)
-    } catch {
-      throw .zeroSharedSecret
-    }
+  fileprivate init(_ error: NoiseError, in message: HandshakeMessage) {
+    self =
+      switch error {
+      case .wrongMessageLength(let count): .wrongMessageLength(message, count)
+      case .zeroSharedSecret: .zeroSharedSecret
+      case .reflectedKey: .reflectedKey
+      case .invalidEncapsulationKey: .invalidEncapsulationKey
+      case .decryptionFailed: .decryptionFailed(message)
+      case .ended: .ended
+      case .unknownProtocol, .nonceExhausted: preconditionFailure("one protocol, three messages")
+      }
   }
 }

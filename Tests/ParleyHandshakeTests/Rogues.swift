@@ -1,5 +1,6 @@
 import ParleyCrypto
 import ParleyIdentity
+import ParleyNoise
 import ParleyWire
 
 @testable import ParleyHandshake

@@ -14,17 +14,18 @@ enum Rules {
       "COpenSSL": [], "CSodium": [], "CSQLite": [], "CLinux": [], "CMath": [], "CZlib": [],
       "ParleyWire": [],
       "ParleyCrypto": ["ParleyWire", "COpenSSL", "CSodium"],
+      "ParleyNoise": ["ParleyWire", "ParleyCrypto"],
       "ParleyIdentity": ["ParleyWire", "ParleyCrypto"],
       "ParleyWebSocket": ["ParleyWire", "ParleyCrypto", "CZlib"],
-      "ParleyHandshake": identity,
+      "ParleyHandshake": identity.union(["ParleyNoise"]),
       "ParleyNegotiation": identity,
       "ParleyMarket": ["ParleyWire", "ParleyCrypto"],
       "ParleyOptions": ["CMath"],
       "ParleyJournal": identity,
       "ParleyIO": ["ParleyWire", "ParleyCrypto", "ParleyWebSocket", "COpenSSL", "CLinux"],
       "ParleyStore": ["ParleyWire", "ParleyCrypto", "ParleyJournal", "CSQLite"],
-      "ParleyNode": identity.union(machines).union(drivers),
-      "Parley": identity.union(machines).union(drivers).union(["ParleyNode"]),
+      "ParleyNode": identity.union(["ParleyNoise"]).union(machines).union(drivers),
+      "Parley": identity.union(["ParleyNoise"]).union(machines).union(drivers).union(["ParleyNode"]),
       "parley": ["Parley"],
     ]
   }()
@@ -32,7 +33,7 @@ enum Rules {
   /// The floor of each target, from the ground.
   static let floors: [[String]] = [
     ["COpenSSL", "CSodium", "CSQLite", "CZlib", "CLinux", "CMath"],
-    ["ParleyWire", "ParleyCrypto", "ParleyIdentity"],
+    ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"],
     ["ParleyWebSocket", "ParleyHandshake", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal"],
     ["ParleyIO", "ParleyStore"],
     ["ParleyNode", "Parley"],
