@@ -23,6 +23,7 @@ let names = [
   "FuzzNegotiationFrame",
   "FuzzNote",
   "FuzzPairSession",
+  "FuzzRatchet",
   "FuzzReceipt",
   "FuzzRecord",
   "FuzzStatement",

@@ -60,14 +60,23 @@ struct AEADContext: ~Copyable, @unchecked Sendable {
   ///
   /// - Precondition: `start` is at most `buffer.count`.
   mutating func seal(_ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan) {
-    precondition(start >= 0 && start <= buffer.count)
     let end = buffer.count
-    for _ in 0..<Self.tagByteCount { buffer.append(0) }
+    buffer.append(contentsOf: repeatElement(0, count: Self.tagByteCount))
+    seal(&buffer, start..<end, nonce: nonce, additionalData: additionalData)
+  }
+
+  /// Encrypts the bytes `text` of `buffer` where they are, and writes the tag over the ``tagByteCount`` bytes after them.
+  ///
+  /// Nothing is allocated.
+  ///
+  /// - Precondition: `text` and a tag after it lie within `buffer`.
+  mutating func seal(_ buffer: inout [UInt8], _ text: Range<Int>, nonce: Nonce, additionalData: RawSpan) {
+    precondition(text.lowerBound >= 0 && text.upperBound <= buffer.count - Self.tagByteCount)
     unsafe buffer.withUnsafeMutableBytes { buffer in
       begin(sealing: true, nonce: nonce, additionalData: additionalData)
-      unsafe transform(UnsafeMutableRawBufferPointer(rebasing: buffer[start..<end]))
+      unsafe transform(UnsafeMutableRawBufferPointer(rebasing: buffer[text]))
       var written: CInt = 0
-      let tag = unsafe buffer.octets + end
+      let tag = unsafe buffer.octets + text.upperBound
       unsafe OpenSSL.require(EVP_CipherFinal_ex(context, tag, &written), "EVP_CipherFinal_ex")
       unsafe OpenSSL.require(
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, CInt(Self.tagByteCount), tag), "EVP_CTRL_AEAD_GET_TAG")
@@ -100,14 +109,28 @@ struct AEADContext: ~Copyable, @unchecked Sendable {
     _ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan
   ) throws(CryptoError) {
     precondition(start >= 0 && start <= buffer.count)
-    guard buffer.count - start >= Self.tagByteCount else { throw .authenticationFailed }
     let end = buffer.count - Self.tagByteCount
+    guard end >= start else { throw .authenticationFailed }
+    try open(&buffer, start..<end, nonce: nonce, additionalData: additionalData)
+    buffer.removeLast(Self.tagByteCount)
+  }
+
+  /// Decrypts the bytes `text` of `buffer` where they are; their tag is the ``tagByteCount`` bytes after them, and stays.
+  ///
+  /// Nothing is allocated.
+  ///
+  /// - Throws: ``CryptoError/authenticationFailed``. What was decrypted is then overwritten with zeros.
+  /// - Precondition: `text` and a tag after it lie within `buffer`.
+  mutating func open(
+    _ buffer: inout [UInt8], _ text: Range<Int>, nonce: Nonce, additionalData: RawSpan
+  ) throws(CryptoError) {
+    precondition(text.lowerBound >= 0 && text.upperBound <= buffer.count - Self.tagByteCount)
     let isAuthentic = unsafe buffer.withUnsafeMutableBytes { buffer in
       begin(sealing: false, nonce: nonce, additionalData: additionalData)
-      let tag = unsafe buffer.octets + end
+      let tag = unsafe buffer.octets + text.upperBound
       unsafe OpenSSL.require(
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, CInt(Self.tagByteCount), tag), "EVP_CTRL_AEAD_SET_TAG")
-      let text = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[start..<end])
+      let text = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[text])
       unsafe transform(text)
       var written: CInt = 0
       let isAuthentic = unsafe EVP_CipherFinal_ex(context, tag, &written) == 1
@@ -118,7 +141,6 @@ struct AEADContext: ~Copyable, @unchecked Sendable {
       return isAuthentic
     }
     guard isAuthentic else { throw .authenticationFailed }
-    buffer.removeLast(Self.tagByteCount)
   }
 
   private mutating func begin(sealing: Bool, nonce: Nonce, additionalData: RawSpan) {

@@ -57,6 +57,15 @@ public struct AES256GCM: ~Copyable, Sendable {
     context.seal(&buffer, from: start, nonce: nonce.raw, additionalData: additionalData)
   }
 
+  /// Encrypts the bytes `text` of `buffer` where they are, and writes the tag over the ``tagByteCount`` bytes after them.
+  ///
+  /// Nothing is allocated.
+  ///
+  /// - Precondition: `text` and a tag after it lie within `buffer`.
+  public mutating func seal(_ buffer: inout [UInt8], _ text: Range<Int>, nonce: Nonce, additionalData: RawSpan) {
+    context.seal(&buffer, text, nonce: nonce.raw, additionalData: additionalData)
+  }
+
   /// Appends the plaintext of `sealed`, a ciphertext and its tag, to `output`.
   ///
   /// - Throws: ``CryptoError/authenticationFailed``, also for input shorter than a tag. `output` is then as it was.
@@ -75,5 +84,17 @@ public struct AES256GCM: ~Copyable, Sendable {
     _ buffer: inout [UInt8], from start: Int, nonce: Nonce, additionalData: RawSpan
   ) throws(CryptoError) {
     try context.open(&buffer, from: start, nonce: nonce.raw, additionalData: additionalData)
+  }
+
+  /// Decrypts the bytes `text` of `buffer` where they are; their tag is the ``tagByteCount`` bytes after them, and stays.
+  ///
+  /// Nothing is allocated.
+  ///
+  /// - Throws: ``CryptoError/authenticationFailed``. What was decrypted is then overwritten with zeros.
+  /// - Precondition: `text` and a tag after it lie within `buffer`.
+  public mutating func open(
+    _ buffer: inout [UInt8], _ text: Range<Int>, nonce: Nonce, additionalData: RawSpan
+  ) throws(CryptoError) {
+    try context.open(&buffer, text, nonce: nonce.raw, additionalData: additionalData)
   }
 }

@@ -81,6 +81,8 @@ public enum HandshakeError: Error, Hashable, Sendable {
   case recordAfterClose
   /// The connection ended without a CLOSE record: the peer's last words may be missing.
   case truncated
+  /// The body of an OFFER, REPLY or DONE record is malformed, or of another epoch than the next.
+  case malformedRatchet
   /// The epoch has carried all that one set of keys may carry. To seal is then refused, which is nobody's fault and
   /// ends nothing; a peer that sends more is at fault.
   case epochExhausted

@@ -17,7 +17,7 @@ public enum HandshakeFuzzing {
     let secret = SecretBytes(count: SHA256.byteCount)
     var key = TrafficKey(secret: secret)
     var data = [UInt8]()
-    data.appendBigEndian(KeySchedule.epoch)
+    data.appendBigEndian(KeySchedule.firstEpoch)
     var first = data
     data.append(Role.initiator.rawValue)
     data.appendBigEndian(0 as UInt64)
@@ -25,18 +25,23 @@ public enum HandshakeFuzzing {
     key.cipher.seal(inner.rawSpan, nonce: nonce, additionalData: data.rawSpan, appendingTo: &first)
 
     var receiving = RecordDirection(sender: .initiator, secret: secret)
-    var buffer = [UInt8]()
-    let opened = try receiving.open(first.rawSpan, into: &buffer)
+    var buffer = first
+    let opened = try receiving.open(in: &buffer)
     var sending = RecordDirection(sender: .initiator, secret: secret)
     var again = [UInt8]()
     try sending.seal(
-      type: opened.type, buffer.rawSpan.extracting(opened.body), reservesClose: false, into: &again)
+      type: opened.type, buffer.rawSpan.extracting(opened.body), reserving: .nothing, into: &again)
     return (first, again)
   }
 
   /// Checks the body of an ACCEPT record.
   public static func acceptBody(_ bytes: [UInt8], initiator: DID, responder: DID) throws(HandshakeError) {
     try AcceptBody.check(bytes.rawSpan, initiator: initiator, responder: responder)
+  }
+
+  /// Reads the body of an OFFER or a REPLY and writes it again.
+  public static func ratchet(_ bytes: [UInt8], isOffer: Bool) throws(HandshakeError) -> [UInt8] {
+    isOffer ? try OfferBody(bytes.rawSpan).encoded : try ReplyBody(bytes.rawSpan).encoded
   }
 
   /// A message 1 with any keys and the right authenticator; `nil` for another length.

@@ -72,9 +72,13 @@ public struct Initiator: ~Copyable {
 
   /// Ends the handshake and gives the channel.
   ///
+  /// - Parameter limits: What both sides hold the channel to.
+  /// - Returns: The channel; poll it next, for its time to begin.
   /// - Precondition: ``receiveAccept(_:)`` has returned.
-  public consuming func split() -> SecureChannel {
-    state.split()
+  public consuming func split(limits: ChannelLimits = ChannelLimits()) -> SecureChannel {
+    var channel = state.split()
+    channel.limits = limits
+    return channel
   }
 
   /// Who takes part.
@@ -210,7 +214,7 @@ extension Initiator {
       let schedule = KeySchedule(transcriptHash: transcriptHash, keys: noise.split())
       return AwaitingAccept(
         message3: message3, own: parties.signer.identity.did,
-        channel: SecureChannel(role: .initiator, peer: responder, schedule: schedule))
+        channel: SecureChannel(role: .initiator, peer: responder, signer: parties.signer, schedule: schedule))
     }
   }
 
@@ -220,8 +224,8 @@ extension Initiator {
     var channel: SecureChannel
 
     consuming func receive(_ record: [UInt8]) throws(HandshakeError) -> SecureChannel {
-      var buffer = [UInt8]()
-      let opened = try channel.openAny(record.rawSpan, into: &buffer)
+      var buffer = record
+      let opened = try channel.openAny(in: &buffer)
       let body = buffer.rawSpan.extracting(opened.body)
       switch RecordType(rawValue: opened.type) {
       case .accept:
@@ -229,7 +233,7 @@ extension Initiator {
         return channel
       case .refuse:
         throw .refused(try RefusalCode(body: body))
-      case .close, .application, nil:
+      case .close, .application, .offer, .reply, .done, nil:
         throw .unexpectedRecordType(opened.type)
       }
     }

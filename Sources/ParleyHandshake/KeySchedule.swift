@@ -4,6 +4,7 @@ import ParleyWire
 /// The secrets of an epoch, all drawn from its root (section 5).
 ///
 ///     root_0 = HKDF-Extract(salt = th, ikm = k1 ‖ k2)
+///     root_{n+1} = HKDF-Extract(salt = ratchet_n, ikm = K ‖ DH(e', e") ‖ H(OFFER ‖ REPLY))
 ///     D(label) = HKDF-Expand(root_n, "parley/psc1 " ‖ label ‖ 00 ‖ u32 n ‖ th, 32)
 struct KeySchedule {
   /// What a secret is for.
@@ -15,15 +16,31 @@ struct KeySchedule {
     case continuity
   }
 
-  static let epoch: UInt32 = 0
+  static let firstEpoch: UInt32 = 0
 
+  let epoch: UInt32
   let transcriptHash: [UInt8]
   private let root: SecretBytes
 
   /// The schedule of epoch 0, from what `Split()` gave and the handshake hash after message 3.
   init(transcriptHash: [UInt8], keys: (k1: SecretBytes, k2: SecretBytes)) {
+    epoch = Self.firstEpoch
     self.transcriptHash = transcriptHash
     root = HKDFSHA256.extract(salt: transcriptHash, ikm: SecretBytes(joining: keys.k1, keys.k2))
+  }
+
+  /// The schedule of a later epoch.
+  ///
+  /// - Parameters:
+  ///   - transcriptHash: Of the handshake, as in every epoch.
+  ///   - epoch: The epoch's number.
+  ///   - ratchet: The secret of that label of the epoch before.
+  ///   - agreed: What the two sides have agreed on anew: the KEM's secret, then the Diffie-Hellman output.
+  ///   - exchange: The hash of the two messages that did it.
+  init(transcriptHash: [UInt8], epoch: UInt32, ratchet: SecretBytes, agreed: SecretBytes, exchange: [UInt8]) {
+    self.epoch = epoch
+    self.transcriptHash = transcriptHash
+    root = HKDFSHA256.extract(salt: ratchet, ikm: SecretBytes(joining: agreed, SecretBytes(copying: exchange)))
   }
 
   /// The root itself, for the comparison with recorded sessions.
@@ -32,7 +49,7 @@ struct KeySchedule {
   /// One of the secrets.
   func secret(_ label: Label) -> SecretBytes {
     var info = Array("parley/psc1 \(label.rawValue)".utf8) + [0]
-    info.appendBigEndian(Self.epoch)
+    info.appendBigEndian(epoch)
     info += transcriptHash
     return HKDFSHA256.expand(prk: root, info: info, count: SHA256.byteCount)
   }

@@ -8,7 +8,7 @@ import ParleyWire
 public struct MessageStream: Sendable {
   /// The longest message, in bytes.
   public static let messageByteLimit = 65_536
-  private static let headByteCount = 4
+  static let headByteCount = 4
 
   /// The beginning of a message whose end has not come, its head included.
   private var partial: [UInt8] = []
@@ -72,17 +72,5 @@ public struct MessageStream: Sendable {
       throw .wrongStreamMessageLength(reader.readBigEndian(as: UInt32.self) ?? 0)
     }
     return Self.headByteCount + Int(length) - partial.count
-  }
-}
-
-extension SecureChannel {
-  /// The records that carry `messages`, each to be sent as one WebSocket message.
-  ///
-  /// - Throws: What ``seal(_:_:into:)`` throws; the records sealed before it are lost then, and with them the stream.
-  /// - Precondition: Each message has 1 to ``MessageStream/messageByteLimit`` bytes.
-  public mutating func seal(messages: [[UInt8]]) throws(HandshakeError) -> [[UInt8]] {
-    var records = [[UInt8]]()
-    for body in MessageStream.bodies(of: messages) { records.append(try seal(.application, body)) }
-    return records
   }
 }

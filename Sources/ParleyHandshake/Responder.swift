@@ -105,9 +105,13 @@ public struct Responder: ~Copyable {
 
   /// Ends the handshake and gives the channel.
   ///
+  /// - Parameter limits: What both sides hold the channel to.
+  /// - Returns: The channel; poll it next, for its time to begin.
   /// - Precondition: ``accept(_:)`` has returned.
-  public consuming func split() -> SecureChannel {
-    state.split()
+  public consuming func split(limits: ChannelLimits = ChannelLimits()) -> SecureChannel {
+    var channel = state.split()
+    channel.limits = limits
+    return channel
   }
 }
 
@@ -236,19 +240,20 @@ extension Responder {
         by: signer, role: .responder, documentHash: ownDocumentHash, sendsDocument: false)
       message2 += noise.writeMessage2Payload(payload.encoded)
       return AwaitingMessage3(
-        message2: message2, own: own, noise: noise, resumeID: randomness.resumeID,
+        message2: message2, signer: signer, noise: noise, resumeID: randomness.resumeID,
         priorityTokens: randomness.priorityTokens)
     }
   }
 
   private struct AwaitingMessage3: ~Copyable {
     let message2: [UInt8]
-    let own: DID
+    let signer: any Signer
     var noise: ResponderHandshakeState
     let resumeID: [UInt8]
     let priorityTokens: [UInt8]
 
     consuming func open(_ message: [UInt8]) throws(HandshakeError) -> AwaitingDecision {
+      let own = signer.identity.did
       let payloadByteCount = message.count - XXhfs.message3Overhead
       guard IdentityPayload.bucketByteCounts.contains(payloadByteCount) else {
         throw .wrongMessageLength(.three, message.count)
@@ -260,14 +265,14 @@ extension Responder {
       guard !payload.did.hasSameBytes(as: own) else { throw .ownDID }
       let transcriptHash = noise.h
       return AwaitingDecision(
-        own: own, statement: statement, payload: payload,
+        signer: signer, statement: statement, payload: payload,
         schedule: KeySchedule(transcriptHash: transcriptHash, keys: noise.split()), resumeID: resumeID,
         priorityTokens: priorityTokens)
     }
   }
 
   private struct AwaitingDecision: ~Copyable {
-    let own: DID
+    let signer: any Signer
     let statement: IdentityStatement
     let payload: IdentityPayload
     let schedule: KeySchedule
@@ -283,9 +288,9 @@ extension Responder {
     consuming func accept(_ peer: PeerIdentity) throws(HandshakeError) -> Accepted {
       let peer = try statement.verify(payload, by: peer, documentHash: peer.documentHash)
       let body = AcceptBody(
-        initiator: payload.did, responder: own, resumeID: resumeID, priorityTokens: priorityTokens
+        initiator: payload.did, responder: signer.identity.did, resumeID: resumeID, priorityTokens: priorityTokens
       ).encoded
-      var channel = SecureChannel(role: .responder, peer: peer, schedule: schedule)
+      var channel = SecureChannel(role: .responder, peer: peer, signer: signer, schedule: schedule)
       var record = [UInt8]()
       try channel.sealAny(.accept, body.rawSpan, into: &record)
       return Accepted(record: record, channel: channel)
@@ -293,7 +298,7 @@ extension Responder {
 
     consuming func refuse(_ peer: PeerIdentity, _ code: RefusalCode) throws(HandshakeError) -> [UInt8] {
       let peer = try statement.verify(payload, by: peer, documentHash: peer.documentHash)
-      var channel = SecureChannel(role: .responder, peer: peer, schedule: schedule)
+      var channel = SecureChannel(role: .responder, peer: peer, signer: signer, schedule: schedule)
       var record = [UInt8]()
       try channel.sealAny(.refuse, code.body.rawSpan, into: &record)
       return record

@@ -2,10 +2,11 @@ public import ParleyCrypto
 public import ParleyIdentity
 import ParleyWire
 
-/// Records between two sides that have proved who they are (section 6).
+/// Records between two sides that have proved who they are (sections 6 and 8.1).
 ///
-/// One record is one binary WebSocket message. The channel owns no socket: ``seal(_:_:into:)`` gives bytes to send and
-/// ``open(_:into:)`` takes bytes that came. Any error that the peer causes erases the keys.
+/// One record is one binary WebSocket message. The channel owns no socket and no clock: ``seal(_:_:into:)`` gives bytes to
+/// send, ``open(_:into:)`` takes bytes that came, and ``poll(now:randomness:into:)`` tells it the time, renews the keys and
+/// says when the channel is too old. Any error that the peer causes erases the keys.
 public struct SecureChannel: ~Copyable {
   /// A record that was opened.
   public struct OpenedRecord: Hashable, Sendable {
@@ -15,6 +16,9 @@ public struct SecureChannel: ~Copyable {
     public let body: Range<Int>
   }
 
+  /// Bytes before the body in a buffer that ``seal(_:in:)`` makes a record of.
+  public static let bodyOffset = RecordDirection.bodyOffset
+
   /// This side's role.
   public let role: Role
   /// Who the other side is: proved, and accepted by its counterpart.
@@ -23,26 +27,65 @@ public struct SecureChannel: ~Copyable {
   public let transcriptHash: [UInt8]
   /// A secret for other protocols to bind themselves to this session, 32 bytes.
   public let exporter: SecretBytes
+  /// When keys are renewed, and what they may carry; set before the first record after the handshake.
+  var limits: ChannelLimits {
+    didSet {
+      keys?.sending.limit(limits)
+      keys?.receiving.limit(limits)
+    }
+  }
 
   // Optional, so that an error can erase the keys.
-  private var keys: Keys?
-  private var hasSentClose = false
+  var keys: Keys?
+  let signer: any Signer
+  /// When this session, and the epochs of its two directions, began; `nil` before the first poll after that.
+  var began = Beginnings()
+  /// What earlier epochs have carried.
+  var carried = ChannelCounters(sent: .none, received: .none)
+  var hasSentClose = false
   /// Whether the peer has said that it sends no more.
   public private(set) var hasReceivedClose = false
 
-  private struct Keys: ~Copyable {
+  struct Keys: ~Copyable {
     var sending: RecordDirection
     var receiving: RecordDirection
+    var ratchetSecret: SecretBytes
+    var ratchet: Ratchet
+
+    func haveCarriedEnough(_ limits: ChannelLimits) -> Bool {
+      sending.hasCarried(limits) || receiving.hasCarried(limits)
+    }
   }
 
-  init(role: Role, peer: PeerIdentity, schedule: KeySchedule) {
+  init(
+    role: Role, peer: PeerIdentity, signer: any Signer, schedule: KeySchedule, limits: ChannelLimits = ChannelLimits()
+  ) {
     self.role = role
     self.peer = peer
+    self.signer = signer
+    self.limits = limits
     transcriptHash = schedule.transcriptHash
     exporter = schedule.secret(.exporter)
     keys = Keys(
-      sending: RecordDirection(sender: role, secret: schedule.trafficSecret(of: role)),
-      receiving: RecordDirection(sender: role.peer, secret: schedule.trafficSecret(of: role.peer)))
+      sending: RecordDirection(sender: role, secret: schedule.trafficSecret(of: role), limits: limits),
+      receiving: RecordDirection(sender: role.peer, secret: schedule.trafficSecret(of: role.peer), limits: limits),
+      ratchetSecret: schedule.secret(.ratchet), ratchet: .idle)
+  }
+
+  /// How much each direction has carried; once an error has erased the keys, only what earlier epochs have.
+  public var counters: ChannelCounters {
+    withKeys { keys in
+      ChannelCounters(
+        sent: keys.sending.counters(after: carried.sent), received: keys.receiving.counters(after: carried.received))
+    } ?? carried
+  }
+
+  /// What `body` makes of the keys; `nil` if an error has erased them.
+  func withKeys<Result>(_ body: (borrowing Keys) -> Result) -> Result? {
+    switch keys {
+    case .some(let keys): body(keys)
+    case nil: nil
+    }
   }
 
   // MARK: Sending
@@ -51,19 +94,28 @@ public struct SecureChannel: ~Copyable {
   ///
   /// - Throws: ``HandshakeError/epochExhausted`` when the epoch has no room for it, ``HandshakeError/closed`` after
   ///   CLOSE and ``HandshakeError/ended`` after an error of the peer. The channel and `output` are unchanged then. CLOSE
-  ///   itself always has room.
+  ///   itself always has room. An epoch without room has a successor soon, unless the peer is gone.
   /// - Precondition: `type` is `application` or `close`, a CLOSE record has no body, and a body has at most
   ///   ``RecordLimits/bodyByteCount`` bytes.
   public mutating func seal(
     _ type: RecordType, _ body: RawSpan, into output: inout [UInt8]
   ) throws(HandshakeError) {
-    switch type {
-    case .application: break
-    case .close: precondition(body.byteCount == 0, "CLOSE has no body")
-    case .accept, .refuse: preconditionFailure("the handshake alone answers")
-    }
+    precondition(type == .application || type == .close, "the channel itself sends the others")
+    precondition(type != .close || body.byteCount == 0, "CLOSE has no body")
     try sealAny(type, body, into: &output)
     if type == .close { hasSentClose = true }
+  }
+
+  /// Makes an application record of `buffer`, where it lies: ``bodyOffset`` bytes of any content, and then the body.
+  ///
+  /// Nothing is allocated if the buffer has the capacity for the record.
+  ///
+  /// - Throws: As ``seal(_:_:into:)``.
+  /// - Precondition: The body has at most ``RecordLimits/bodyByteCount`` bytes.
+  public mutating func seal(in buffer: inout [UInt8]) throws(HandshakeError) {
+    guard keys != nil else { throw .ended }
+    guard !hasSentClose else { throw .closed }
+    try keys?.sending.seal(type: RecordType.application.rawValue, in: &buffer, from: 0, reserving: .renewal)
   }
 
   /// One record by itself.
@@ -79,55 +131,77 @@ public struct SecureChannel: ~Copyable {
   mutating func sealAny(_ type: RecordType, _ body: RawSpan, into output: inout [UInt8]) throws(HandshakeError) {
     guard keys != nil else { throw .ended }
     guard !hasSentClose else { throw .closed }
-    try keys?.sending.seal(type: type.rawValue, body, reservesClose: type != .close, into: &output)
+    try keys?.sending.seal(type: type.rawValue, body, reserving: type.reserve, into: &output)
   }
 
   // MARK: Receiving
+
+  /// Opens the record that `buffer` is, where it lies.
+  ///
+  /// After a record of another type than `application` or `close` the driver polls.
+  ///
+  /// - Parameter buffer: The WebSocket message, whole; afterwards of no other use than for the body.
+  /// - Returns: The record's type and where its body is.
+  /// - Throws: Why the record ends the session; the keys are then erased, and the driver ends the connection.
+  public mutating func open(in buffer: inout [UInt8]) throws(HandshakeError) -> OpenedRecord {
+    guard !beginsNextEpoch(buffer) else { return try openDone(in: &buffer) }
+    let record = try openAny(in: &buffer)
+    guard record.type != RecordType.application.rawValue else {
+      return OpenedRecord(type: .application, body: record.body)
+    }
+    return OpenedRecord(type: try receive(record.type, buffer.rawSpan.extracting(record.body)), body: record.body)
+  }
 
   /// Opens one record.
   ///
   /// - Parameters:
   ///   - wire: The WebSocket message, whole.
   ///   - buffer: Where to decrypt; what it held goes, its capacity stays.
-  /// - Returns: The record's type, `application` or `close`, and where its body is.
-  /// - Throws: Why the record ends the session; the keys are then erased, and the driver ends the connection.
+  /// - Returns: As ``open(in:)``.
+  /// - Throws: As ``open(in:)``.
   public mutating func open(
     _ wire: RawSpan, into buffer: inout [UInt8]
   ) throws(HandshakeError) -> OpenedRecord {
-    let record = try openAny(wire, into: &buffer)
-    switch RecordType(rawValue: record.type) {
-    case .application:
-      return OpenedRecord(type: .application, body: record.body)
-    case .close where record.body.isEmpty:
-      hasReceivedClose = true
-      return OpenedRecord(type: .close, body: record.body)
-    case .close:
-      keys = nil
-      throw .malformedRecord
-    case .accept, .refuse, nil:
-      keys = nil
-      throw .unexpectedRecordType(record.type)
-    }
+    buffer.removeAll(keepingCapacity: true)
+    buffer.append(contentsOf: wire)
+    return try open(in: &buffer)
   }
 
   /// Opens one record and copies its body out.
   ///
-  /// Everything is as for ``open(_:into:)``.
+  /// Everything is as for ``open(in:)``.
   public mutating func open(_ wire: [UInt8]) throws(HandshakeError) -> (type: RecordType, body: [UInt8]) {
-    var buffer = [UInt8]()
-    let record = try open(wire.rawSpan, into: &buffer)
+    var buffer = wire
+    let record = try open(in: &buffer)
     return (record.type, Array(buffer[record.body]))
   }
 
   /// Opens a record of any type.
-  mutating func openAny(
-    _ wire: RawSpan, into buffer: inout [UInt8]
-  ) throws(HandshakeError) -> (type: UInt8, body: Range<Int>) {
+  mutating func openAny(in buffer: inout [UInt8]) throws(HandshakeError) -> (type: UInt8, body: Range<Int>) {
     do throws(HandshakeError) {
       guard keys != nil else { throw .ended }
       guard !hasReceivedClose else { throw .recordAfterClose }
-      guard let record = try keys?.receiving.open(wire, into: &buffer) else { throw .ended }
+      guard let record = try keys?.receiving.open(in: &buffer) else { throw .ended }
       return record
+    } catch {
+      keys = nil
+      throw error
+    }
+  }
+
+  /// Takes what is not an application record.
+  private mutating func receive(_ type: UInt8, _ body: RawSpan) throws(HandshakeError) -> RecordType {
+    do throws(HandshakeError) {
+      guard let type = RecordType(rawValue: type) else { throw .unexpectedRecordType(type) }
+      switch type {
+      case .close:
+        guard body.byteCount == 0 else { throw .malformedRecord }
+        hasReceivedClose = true
+      case .offer: try receiveOffer(body)
+      case .reply: try receiveReply(body)
+      case .done, .application, .accept, .refuse: throw .unexpectedRecordType(type.rawValue)
+      }
+      return type
     } catch {
       keys = nil
       throw error
@@ -141,5 +215,31 @@ public struct SecureChannel: ~Copyable {
     let wasOpen = keys != nil
     keys = nil
     if wasOpen && !hasReceivedClose { throw .truncated }
+  }
+}
+
+extension RecordType {
+  /// What a sender keeps room for after a record of this type.
+  var reserve: RecordDirection.Reserve {
+    switch self {
+    case .close, .refuse: .nothing
+    case .offer, .reply: .close
+    case .accept, .done, .application: .renewal
+    }
+  }
+}
+
+extension DirectionCounters {
+  /// Before the first record.
+  static let none = DirectionCounters(
+    epoch: KeySchedule.firstEpoch, epochRecords: 0, epochBytes: 0, records: 0, bytes: 0, keyUpdates: 0)
+}
+
+extension RecordDirection {
+  /// What this epoch and those before it have carried.
+  func counters(after earlier: DirectionCounters) -> DirectionCounters {
+    DirectionCounters(
+      epoch: epoch, epochRecords: sequence, epochBytes: byteCount, records: earlier.records + sequence,
+      bytes: earlier.bytes + byteCount, keyUpdates: earlier.keyUpdates + keyUpdates)
   }
 }

@@ -105,7 +105,7 @@ extension Node {
     }
     let channel = PeerChannel(
       number: number, connection: connection, responder: responder, prologue: upgrade.prologue,
-      hasMessage1: upgrade.hasMessage1)
+      hasMessage1: upgrade.hasMessage1, limits: configuration.channelLimits)
     channels[number] = channel
     limit(channel, to: upgrade.hasMessage1 ? HandshakeTimes.handshake : HandshakeTimes.message1)
     start(connection, number)
@@ -215,7 +215,8 @@ extension Node {
         offered: [Prologue.subprotocol], selected: connection.subprotocol ?? "",
         channelBinding: connection.info.channelBinding)
       channels[number] = PeerChannel(
-        number: number, to: peer.did, connection: connection, initiator: initiator, prologue: prologue)
+        number: number, to: peer.did, connection: connection, initiator: initiator, prologue: prologue,
+        limits: configuration.channelLimits)
     } catch {
       connection.abort()
       throw .connect(did, "\(error)")
@@ -254,6 +255,10 @@ extension Node {
 extension Node {
   private func start(_ connection: WebSocketConnection, _ number: Int) {
     connection.admitsOnlyBinaryMessages = true
+    connection.setDrainHandler { [weak self] in self?.assumeIsolated { $0.channels[number]?.flush() } }
+    channels[number]?.wakeUp = { [loop] delay in
+      loop.schedule(after: delay) { [weak self] in self?.assumeIsolated { $0.channels[number]?.tick() } }
+    }
     connection.start(
       onMessage: { [weak self] _, bytes in
         let message = [UInt8](bytes)
@@ -309,7 +314,12 @@ extension Node {
     openings.removeValue(forKey: number)?.resume(
       returning: .failure(.connect(channel.peerText, "it ended the handshake (\(why))")))
     guard let peer = channel.peer else { return }
-    log.info("channel-end", ["channel": "\(number)", "peer": peer.did.string, "how": why])
+    log.info(
+      "channel-end",
+      [
+        "channel": "\(number)", "peer": peer.did.string, "how": why,
+        "epoch": "\(channel.counters?.sent.epoch ?? 0)",
+      ])
     guard let session = sessions[peer.did] else { return }
     session.channelEnded(channel)
     guard let failures = outbound[peer.did], !isStopping, !session.isConnected else { return }

@@ -1,3 +1,4 @@
+internal import ParleyHandshake
 internal import ParleyIO
 public import ParleyIdentity
 public import ParleyNegotiation
@@ -24,6 +25,8 @@ public struct NodeConfiguration: Sendable {
   public var limits = NegotiationLimits()
   /// Quotes for those who ask; `nil` for a node that only asks.
   public var quoting: Quoting?
+  /// When the keys of a channel are renewed.
+  var channelLimits = ChannelLimits()
   /// What the operator is told.
   public var log: Log
 

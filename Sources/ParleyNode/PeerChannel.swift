@@ -53,24 +53,34 @@ final class PeerChannel {
   private let connection: WebSocketConnection
   private let prologue: Prologue
   private var state: State
+  private let limits: ChannelLimits
   private var stream = MessageStream()
+  /// Messages that wait for the socket, or for the next epoch.
+  private var queue = MessageQueue(byteLimit: WebSocketLimits.peerPort.maximumBufferedByteCount)
   /// Who the peer is, once it has proved it.
   private(set) var peer: PeerIdentity?
+  /// How much the channel had carried when its keys were last looked after.
+  private(set) var counters: ChannelCounters?
   /// Whether both sides said that they were done.
   private(set) var endedInOrder = false
   /// Whether a fault now must not show before the handshake's deadline.
   private(set) var failsAtDeadline = false
   /// Ends a handshake that takes too long.
   var deadline: ScheduledWork?
+  /// Calls ``tick()`` after a while.
+  var wakeUp: ((Duration) -> ScheduledWork)?
+  private var renewal: ScheduledWork?
 
   /// The dialling side, after the upgrade that carried message 1.
   init(
-    number: Int, to dialled: DID, connection: WebSocketConnection, initiator: consuming Initiator, prologue: Prologue
+    number: Int, to dialled: DID, connection: WebSocketConnection, initiator: consuming Initiator, prologue: Prologue,
+    limits: ChannelLimits
   ) {
     self.number = number
     self.dialled = dialled
     self.connection = connection
     self.prologue = prologue
+    self.limits = limits
     isInitiator = true
     initiator.begin(prologue: prologue)
     state = .awaitingMessage2(initiator)
@@ -81,12 +91,13 @@ final class PeerChannel {
   /// With message 1 in the upgrade request the answer has left already, with the 101.
   init(
     number: Int, connection: WebSocketConnection, responder: consuming Responder, prologue: Prologue,
-    hasMessage1: Bool
+    hasMessage1: Bool, limits: ChannelLimits
   ) {
     self.number = number
     dialled = nil
     self.connection = connection
     self.prologue = prologue
+    self.limits = limits
     isInitiator = false
     failsAtDeadline = hasMessage1
     state = hasMessage1 ? .awaitingMessage3(responder) : .awaitingMessage1(responder)
@@ -132,18 +143,26 @@ final class PeerChannel {
       return .nothing
     case .awaitingAccept(var initiator):
       try initiator.receiveAccept(bytes)
-      return .opened(begin(initiator.split()))
+      return .opened(try begin(initiator.split(limits: limits)))
     case .open(var channel):
-      let record = try channel.open(bytes)
-      guard record.type == .application else {
+      var buffer = bytes
+      let record = try channel.open(in: &buffer)
+      switch record.type {
+      case .application:
+        let messages = try stream.receive(buffer.rawSpan.extracting(record.body))
+        state = .open(channel)
+        if needsTending { try tend() }
+        return messages.isEmpty ? .nothing : .messages(messages)
+      case .close:
         try stream.finish()
         endedInOrder = true
         state = .open(channel)
         return .closedByPeer
+      case .offer, .reply, .done, .accept, .refuse:
+        state = .open(channel)
+        try tend()
+        return .nothing
       }
-      let messages = try stream.receive(record.body.rawSpan)
-      state = .open(channel)
-      return messages.isEmpty ? .nothing : .messages(messages)
     case .ended:
       return .nothing
     }
@@ -155,29 +174,84 @@ final class PeerChannel {
   func accept(_ peer: PeerIdentity) throws(HandshakeError) {
     guard case .awaitingDecision(var responder) = exchange(.ended) else { throw .ended }
     connection.send(binary: try responder.accept(peer))
-    _ = begin(responder.split())
+    _ = try begin(responder.split(limits: limits))
   }
 
-  /// Seals one message and sends it.
+  /// Sends one message: at once where the socket is idle, else in a record with all others that wait for it.
   ///
-  /// When the keys have carried all that they may, the channel ends, and the messages go over the next one.
+  /// A peer that takes nothing for so long that too much waits loses the channel.
   func send(_ message: [UInt8]) {
-    guard case .open(var channel) = exchange(.ended) else { return }
+    guard isOpen else { return }
+    guard queue.append(message) else { return close() }
+    if connection.bufferedByteCount == 0 { flush() }
+  }
+
+  /// Seals and sends what has gathered.
+  func flush() {
+    guard !queue.isEmpty, case .open(var channel) = exchange(.ended) else { return }
     do throws(HandshakeError) {
-      for record in try channel.seal(messages: [message]) { connection.send(binary: record) }
+      try queue.seal(with: &channel) { record in connection.send(.binary, record) }
+      state = .open(channel)
+    } catch .epochExhausted {
+      // The rest goes into the next epoch.
       state = .open(channel)
     } catch {
       state = .open(channel)
-      close()
+      return close()
     }
+    if needsTending { tick() }
+  }
+
+  private var needsTending: Bool {
+    switch state {
+    case .open(let channel): channel.needsPoll
+    case .awaitingMessage1: false
+    case .awaitingMessage2: false
+    case .awaitingMessage3: false
+    case .awaitingDecision: false
+    case .awaitingAccept: false
+    case .ended: false
+    }
+  }
+
+  /// Does what is due by now.
+  func tick() {
+    do throws(HandshakeError) {
+      try tend()
+    } catch {
+      refuse()
+    }
+  }
+
+  /// Renews the channel's keys when that is due, and ends a channel that is too old.
+  private func tend() throws(HandshakeError) {
+    guard case .open(var channel) = exchange(.ended) else { return }
+    var turn: SecureChannel.Turn
+    repeat {
+      var record = [UInt8]()
+      turn = try channel.poll(now: .now, into: &record)
+      if turn == .record { connection.send(binary: record) }
+    } while turn == .record
+    renewal?.cancel()
+    renewal = channel.deadline.flatMap { wakeUp?(max(.zero, ContinuousClock.now.duration(to: $0))) }
+    counters = channel.counters
+    state = .open(channel)
+    if turn == .overdue { return close() }
+    if connection.bufferedByteCount == 0 { flush() }
   }
 
   /// Ends the channel in order: a CLOSE record, then the WebSocket's closing handshake.
   func close() {
     deadline?.cancel()
-    if case .open(var channel) = exchange(.ended), let record = try? channel.seal(.close) {
-      connection.send(binary: record)
-      endedInOrder = true
+    renewal?.cancel()
+    if case .open(var channel) = exchange(.ended) {
+      try? queue.seal(with: &channel) { record in connection.send(.binary, record) }
+      // Without CLOSE the peer knows that it has not had everything: what did not fit goes over the next channel.
+      if queue.isEmpty, let record = try? channel.seal(.close) {
+        connection.send(binary: record)
+        endedInOrder = true
+      }
+      counters = channel.counters
     }
     connection.close(.normal)
   }
@@ -185,6 +259,7 @@ final class PeerChannel {
   /// Ends the channel because the peer broke a rule: keys erased, close code 1008, no reason given.
   func refuse() {
     deadline?.cancel()
+    renewal?.cancel()
     erase()
     connection.close(.policyViolation)
   }
@@ -192,7 +267,7 @@ final class PeerChannel {
   /// Erases the keys; the connection stays until its deadline, so that all refusals look alike.
   func erase() { _ = exchange(.ended) }
 
-  private func begin(_ channel: consuming SecureChannel) -> PeerIdentity {
+  private func begin(_ channel: consuming SecureChannel) throws(HandshakeError) -> PeerIdentity {
     let peer = channel.peer
     self.peer = peer
     failsAtDeadline = false
@@ -201,6 +276,7 @@ final class PeerChannel {
     // From here on pings keep a quiet connection alive.
     connection.admitsOnlyBinaryMessages = false
     state = .open(channel)
+    try tend()
     return peer
   }
 

@@ -7,3 +7,11 @@ extension Array where Element == UInt8 {
     get { unsafe span.bytes }
   }
 }
+
+extension InlineArray where Element == UInt8 {
+  /// The bytes, borrowed.
+  public var rawSpan: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe span.bytes }
+  }
+}

@@ -33,7 +33,7 @@ struct AnswerTests {
   func initiatorError(_ type: UInt8, _ body: [UInt8]) throws -> HandshakeError? {
     try initiatorError { (sending: inout RecordDirection) throws(HandshakeError) in
       var record = [UInt8]()
-      try sending.seal(type: type, body.rawSpan, reservesClose: false, into: &record)
+      try sending.seal(type: type, body.rawSpan, reserving: .nothing, into: &record)
       return record
     }
   }
@@ -105,9 +105,9 @@ struct AnswerTests {
     let encoded = body.encoded
     let error = try initiatorError { (sending: inout RecordDirection) throws(HandshakeError) in
       var record = [UInt8]()
-      try sending.seal(type: 1, encoded.rawSpan, reservesClose: false, into: &record)
+      try sending.seal(type: 1, encoded.rawSpan, reserving: .nothing, into: &record)
       record.removeAll()
-      try sending.seal(type: 1, encoded.rawSpan, reservesClose: false, into: &record)
+      try sending.seal(type: 1, encoded.rawSpan, reserving: .nothing, into: &record)
       return record
     }
     #expect(error == .recordDecryptionFailed)

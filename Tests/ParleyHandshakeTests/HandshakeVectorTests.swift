@@ -199,9 +199,8 @@ struct HandshakeVectorTests {
     #expect(try TrafficKey.successor(of: schedule.secret(.responderToInitiator)).copied == run["r2i_after_512"])
 
     var receiving = RecordDirection(sender: .responder, secret: try run.secret("r2i"))
-    var buffer = [UInt8]()
-    let accept = try run["accept"]
-    let record = try receiving.open(accept.rawSpan, into: &buffer)
+    var buffer = try run["accept"]
+    let record = try receiving.open(in: &buffer)
     #expect(record.type == RecordType.accept.rawValue)
     let body = AcceptBody(
       initiator: try DID(parsing: run.text("did_I")), responder: try DID(parsing: run.text("did_R")),

@@ -70,7 +70,14 @@ struct MessageStreamTests {
     var random = SplitMix64(seed: 7)
     let sent = (0..<60).map { _ in random.bytes(1 + Int(random.next() % 9000)) }
     var channels = try Handshake().channels()
-    let records = try channels.initiator.seal(messages: sent)
+    var queue = MessageQueue(byteLimit: 1 << 20)
+    for message in sent {
+      let fits = queue.append(message)
+      #expect(fits)
+    }
+    var records = [[UInt8]]()
+    try queue.seal(with: &channels.initiator) { records.append(Array($0)) }
+    #expect(queue.isEmpty)
     let total = sent.reduce(0) { $0 + 4 + $1.count }
     #expect(records.count == (total + 16_378) / 16_379)
     var stream = MessageStream()
@@ -81,5 +88,29 @@ struct MessageStreamTests {
     }
     #expect(received == sent)
     #expect(stream.isAtBoundary)
+  }
+
+  @Test("what gathers has a limit, and waits for the next epoch when this one is full")
+  func queue() throws {
+    var queue = MessageQueue(byteLimit: 24)
+    let fit = [10, 7, 6].map { queue.append([UInt8](repeating: UInt8($0), count: $0)) }
+    #expect(fit == [true, false, true])
+    #expect(queue.byteCount == 24)
+    var limits = ChannelLimits()
+    limits.epochRecords = 3
+    var channels = try Handshake().channels(limits: limits)
+    var records = [[UInt8]]()
+    try queue.seal(with: &channels.initiator) { records.append(Array($0)) }
+    #expect(records.count == 1 && queue.isEmpty)
+    _ = queue.append([3])
+    #expect(
+      failure { () throws(HandshakeError) in
+        try queue.seal(with: &channels.initiator) { records.append(Array($0)) }
+      } == .epochExhausted)
+    #expect(records.count == 1 && queue.byteCount == 5)
+    var stream = MessageStream()
+    let body = try channels.responder.open(records[0]).body
+    let messages = try stream.receive(body.rawSpan)
+    #expect(messages == [[UInt8](repeating: 10, count: 10), [UInt8](repeating: 6, count: 6)])
   }
 }

@@ -139,13 +139,13 @@ struct Handshake {
   }
 
   /// The two ends of an open session.
-  func channels() throws -> Channels {
+  func channels(limits: ChannelLimits = ChannelLimits()) throws -> Channels {
     var initiator = makeInitiator()
     var responder = makeResponder()
     let two = try responder.receiveMessage1(initiator.message1, prologue: Self.prologue)
     _ = try responder.openMessage3(initiator.receiveMessage2(two))
     try initiator.receiveAccept(responder.accept(self.initiator.identity))
-    return Channels(initiator: initiator.split(), responder: responder.split())
+    return Channels(initiator: initiator.split(limits: limits), responder: responder.split(limits: limits))
   }
 }
 
