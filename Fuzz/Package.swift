@@ -8,6 +8,7 @@ let names = [
   "FuzzChain",
   "FuzzDID",
   "FuzzDIDDocument",
+  "FuzzDIDWebVH",
   "FuzzDeflate",
   "FuzzEntry",
   "FuzzFrames",

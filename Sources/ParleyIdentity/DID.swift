@@ -3,8 +3,8 @@ import ParleyWire
 /// A decentralized identifier (W3C DID Core 1.0 section 3.1) in the one spelling that Parley accepts.
 ///
 /// DIDs are compared byte by byte, so what could be written in two ways is refused: `did` and the method name are
-/// in lower case (DID Core), the host of a did:web too, and a did:web percent-encodes nothing but the colon before its
-/// port. All characters are ASCII, so Swift's `==` on ``string`` is the comparison of bytes.
+/// in lower case (DID Core), the host of a did:web or did:webvh too, and these percent-encode nothing but the colon
+/// before their port. All characters are ASCII, so Swift's `==` on ``string`` is the comparison of bytes.
 public struct DID: Hashable, Sendable, CustomStringConvertible {
   /// A DID method.
   public enum Method: Hashable, Sendable {
@@ -18,6 +18,8 @@ public struct DID: Hashable, Sendable, CustomStringConvertible {
     case peer4
     /// did:web: the document is at a URL.
     case web
+    /// did:webvh: the document's whole signed history is at a URL.
+    case webvh
     /// Another one, by its name; nothing here resolves it.
     case other(String)
   }
@@ -93,6 +95,7 @@ public struct DID: Hashable, Sendable, CustomStringConvertible {
       default: isOtherPeer(id) ? .other(name) : nil
       }
     case "web": DIDWeb.isWellFormed(id) ? .web : nil
+    case "webvh": DIDWebVH.isWellFormed(id) ? .webvh : nil
     case let name: .other(name)
     }
   }

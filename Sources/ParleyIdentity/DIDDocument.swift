@@ -39,7 +39,8 @@ public struct DIDDocument: Hashable, Sendable {
   /// The document as resolved.
   public let json: JSONValue
   /// What the document was made from, byte for byte: the input document of a did:peer:4, the fetched text of a
-  /// did:web, and the text that this program writes for a did:key, a did:jwk or a did:peer:2.
+  /// did:web, the canonical text of the state of a version of a did:webvh, and the text that this program writes for
+  /// a did:key, a did:jwk or a did:peer:2.
   public let bytes: [UInt8]
   /// All verification methods, those embedded in a relationship included.
   public let verificationMethods: [VerificationMethod]
@@ -102,7 +103,7 @@ public struct DIDDocument: Hashable, Sendable {
   public var hash: [UInt8] {
     switch id.method {
     case .key, .jwk, .peer2, .peer4: SHA256.hash(Array(id.string.utf8))
-    case .web, .other: SHA256.hash(json.canonical())
+    case .web, .webvh, .other: SHA256.hash(json.canonical())
     }
   }
 

@@ -7,12 +7,10 @@ public enum DIDWeb {
   ///
   /// - Throws: ``IdentityError/unsupportedMethod(_:)`` for another method.
   public static func url(for did: DID) throws(IdentityError) -> String {
-    guard did.method == .web, let parts = parts(String(did.methodSpecificID)) else {
+    guard did.method == .web, let location = WebLocation(did.methodSpecificID) else {
       throw .unsupportedMethod(IdentityError.cut(did.string))
     }
-    let port = parts.port.map { ":" + $0 } ?? ""
-    let path = parts.path.isEmpty ? [".well-known"] : parts.path
-    return "https://" + parts.host + port + "/" + path.joined(separator: "/") + "/did.json"
+    return location.url(of: "did.json")
   }
 
   /// The document of a did:web from what was fetched at its ``url(for:)``.
@@ -24,36 +22,5 @@ public enum DIDWeb {
   }
 
   /// Whether this is the method-specific id of a did:web in the one spelling that Parley accepts.
-  static func isWellFormed(_ id: String) -> Bool { parts(id) != nil }
-
-  private static func parts(_ id: String) -> (host: String, port: String?, path: [String])? {
-    let segments = id.split(separator: ":", omittingEmptySubsequences: false)
-    guard let authority = segments.first, let (host, port) = authorityParts(authority) else { return nil }
-    let path = segments.dropFirst().map(String.init)
-    let isPath = path.allSatisfy { segment in
-      !segment.isEmpty && segment != "." && segment != ".."
-        && segment.utf8.allSatisfy { DID.isAlphanumeric($0) || ".-_".utf8.contains($0) }
-    }
-    return isPath ? (host, port, path) : nil
-  }
-
-  /// A host of lower-case DNS labels, the last of which is no number (an IPv4 address would end in one), and a port.
-  private static func authorityParts(_ text: Substring) -> (host: String, port: String?)? {
-    let bytes = Array(text.utf8)
-    let host = bytes.prefix { $0 != UInt8(ascii: "%") }
-    let rest = bytes.dropFirst(host.count)
-    let labels = host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    let areLabels = labels.allSatisfy { label in
-      (1...63).contains(label.count) && label.first != UInt8(ascii: "-") && label.last != UInt8(ascii: "-")
-        && label.allSatisfy { DID.isLowerAlphanumeric($0) || $0 == UInt8(ascii: "-") }
-    }
-    guard areLabels, host.count <= 253, let last = labels.last, !last.allSatisfy(DID.isDigit) else { return nil }
-    let name = String(decoding: host, as: UTF8.self)
-    if rest.isEmpty { return (name, nil) }
-    guard rest.starts(with: "%3A".utf8) else { return nil }
-    let port = String(decoding: rest.dropFirst(3), as: UTF8.self)
-    // The round trip refuses leading zeros and signs.
-    guard let number = UInt16(port), number > 0, String(number) == port else { return nil }
-    return (name, port)
-  }
+  static func isWellFormed(_ id: String) -> Bool { WebLocation(id) != nil }
 }

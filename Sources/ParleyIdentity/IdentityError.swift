@@ -10,7 +10,8 @@ public enum IdentityError: Error, Hashable, Sendable {
   case malformedDIDURL(String)
   /// No resolver here knows the method, or not this variant of it.
   case unsupportedMethod(String)
-  /// The short form of a did:peer:4 says nothing without its input document, and a did:web nothing unless fetched.
+  /// The short form of a did:peer:4 says nothing without its input document, a did:web or did:webvh nothing unless
+  /// fetched.
   case documentNeeded(DID)
   /// The document given is not the one that the DID stands for.
   case documentMismatch(DID)
@@ -22,6 +23,12 @@ public enum IdentityError: Error, Hashable, Sendable {
   case malformedDocument(String)
   /// The document is about another DID.
   case wrongDocumentID(found: String)
+  /// The log of a did:webvh does not hold from this version on.
+  case invalidLog(version: Int, WebVHFault)
+  /// The log of a did:webvh has no such version.
+  case noSuchVersion(String)
+  /// The DID has ended: its log says so.
+  case deactivated(DID)
   /// Two methods or services of the document have this id.
   case duplicateID(String)
   /// A verification method has no key, two encodings of one, an encoding of another key type, or a private key.

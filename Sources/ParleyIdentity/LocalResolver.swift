@@ -4,9 +4,10 @@ public enum LocalResolver {
   ///
   /// - Parameters:
   ///   - did: The DID, in either form.
-  ///   - documentBytes: What ``PeerIdentity/documentBytes`` of that identity is. A did:peer:4 in its short form and a
-  ///     did:web need them; a DID that is its document is held against them. Bytes of a did:web are taken as fetched:
-  ///     that they came from the right server is the caller's knowledge.
+  ///   - documentBytes: What ``PeerIdentity/documentBytes`` of that identity is. A did:peer:4 in its short form, a
+  ///     did:web and a did:webvh need them; a DID that is its document is held against them. Bytes of a did:web are
+  ///     taken as fetched and those of a did:webvh as the state of a verified version: that they came from the right
+  ///     server, or out of a ``DIDWebVHHistory``, is the caller's knowledge.
   ///   - keyFragment: The Ed25519 key to take, the first one otherwise.
   /// - Returns: The identity, under the DID's short form.
   /// - Throws: ``IdentityError/documentNeeded(_:)``, ``IdentityError/documentMismatch(_:)``,
@@ -22,9 +23,9 @@ public enum LocalResolver {
       guard documentBytes == nil || documentBytes == document.bytes else { throw .documentMismatch(did) }
     case .peer4:
       document = try DIDPeer4.resolve(did, inputDocument: documentBytes)
-    case .web:
+    case .web, .webvh:
       guard let documentBytes else { throw .documentNeeded(did) }
-      document = try DIDWeb.document(documentBytes, for: did)
+      document = try DIDDocument(parsing: documentBytes, for: did)
     case .other(let name):
       throw .unsupportedMethod(name)
     }
@@ -37,7 +38,7 @@ public enum LocalResolver {
     case .key: try DIDKey.resolve(did)
     case .jwk: try DIDJWK.resolve(did)
     case .peer2: try DIDPeer2.resolve(did)
-    case .peer4, .web, .other: throw .documentNeeded(did)
+    case .peer4, .web, .webvh, .other: throw .documentNeeded(did)
     }
   }
 }

@@ -13,7 +13,8 @@ struct DIDTests {
       ("did:x::y", .other("x")), ("did:x:A.b-c_d", .other("x")),
       ("did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp", .key),
       ("did:web:example.com", .web), ("did:web:example.com%3A3000:user:Alice_1", .web), ("did:web:localhost%3A1", .web),
-      ("did:jwk:e30", .jwk), ("did:webvh:Qm:example.com", .other("webvh")), (shortPeer, .peer4),
+      ("did:jwk:e30", .jwk), ("did:webvh:QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n:a.example", .webvh),
+      (shortPeer, .peer4),
     ])
   func wellFormed(text: String, method: DID.Method) throws {
     let did = try DID(parsing: text)

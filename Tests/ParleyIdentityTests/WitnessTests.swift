@@ -79,6 +79,38 @@ struct WitnessTests {
     #expect(try own["resolved"]?.canonical() == DIDPeer2.resolve(did).json.canonical())
   }
 
+  @Test("Python finds the hashes, proofs and approvals of a log as we do, and as little in a faulty one")
+  func webvh() throws {
+    typealias Builder = WebVHBuilder
+    func ask(_ builder: Builder, _ file: [UInt8]?) throws -> Int64? {
+      let text = file.map { JSONValue.string(String(decoding: $0, as: UTF8.self)) }
+      let answer = try Python.ask([
+        "ask": "webvh", "log": .string(String(decoding: builder.bytes, as: UTF8.self)), "witness_file": text ?? .null,
+      ])
+      return answer["versions"]?.int64Value
+    }
+    var promising = Builder()
+    promising.append(["nextKeyHashes": [.string(Builder.nextKey.hash)]])
+    promising.append(["updateKeys": [.string(Builder.nextKey.multikey)], "nextKeyHashes": []], by: Builder.nextKey)
+    promising.append(by: Builder.nextKey)
+    #expect(try promising.history().versions.count == 3)
+    #expect(try ask(promising, nil) == 3)
+    promising.append(by: Builder.key)
+    #expect(try promising.history().versions.count == 3)
+    #expect(try ask(promising, nil) == 3)
+    var witnessed = Builder()
+    let (one, two) = (Builder.Key(11), Builder.Key(12))
+    witnessed.append(["witness": Builder.witness(2, [one, two])])
+    witnessed.append(["witness": Builder.witness(1, [two])])
+    witnessed.append()
+    for approvals in [
+      [(3, [one, two])], [(2, [one]), (3, [two])], [(2, [one, two])], [(1, [one, two]), (3, [two])],
+    ] {
+      let file = witnessed.witnessFile(approvals.map { (version: $0.0, by: $0.1) })
+      #expect(try ask(witnessed, file) == Int64(witnessed.history(file).versions.count))
+    }
+  }
+
   @Test("Python opens our keystore and finds the seeds", arguments: [false, true])
   func opens(postQuantum: Bool) throws {
     let keystore = try (postQuantum ? TestKeystores.suite2 : TestKeystores.suite1).get()

@@ -5,6 +5,7 @@ docs/protocol/identity.md and the packages did-peer-2, did-peer-4 and cryptograp
 """
 
 import base64
+import hashlib
 import json
 import os
 import sys
@@ -12,8 +13,8 @@ import sys
 import base58
 import did_peer_2
 import did_peer_4
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -75,6 +76,64 @@ def peer2(question: dict) -> dict:
     return {"did": did, "resolved": did_peer_2.resolve(did)}
 
 
+def canonical(value) -> bytes:
+    # Names and texts of the logs are ASCII and numbers small integers, so this is RFC 8785.
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def multihash(data: bytes) -> str:
+    return base58.b58encode(b"\x12\x20" + hashlib.sha256(data).digest()).decode()
+
+
+def signer(proof: dict, document: dict) -> str | None:
+    """The Multikey that signs the document with this proof; None if it does not."""
+    options = {name: value for name, value in proof.items() if name != "proofValue"}
+    key = proof["verificationMethod"].split("#")[1]
+    signature = base58.b58decode(proof["proofValue"][1:])
+    message = hashlib.sha256(canonical(options)).digest() + hashlib.sha256(canonical(document)).digest()
+    try:
+        Ed25519PublicKey.from_public_bytes(base58.b58decode(key[1:])[2:]).verify(signature, message)
+    except InvalidSignature:
+        return None
+    return key
+
+
+def webvh(question: dict) -> dict:
+    """How many entries of a log hold, as far as hashes, keys and approvals go."""
+    approvals = {}
+    versions = [json.loads(line)["versionId"] for line in question["log"].splitlines()]
+    for entry in json.loads(question["witness_file"] or "[]"):
+        for proof in entry["proof"] if entry["versionId"] in versions else []:
+            witness = f"did:key:{signer(proof, {'versionId': entry['versionId']})}"
+            number = versions.index(entry["versionId"]) + 1
+            approvals[witness] = max(number, approvals.get(witness, 0))
+    before, keys, promised, witness, count = None, [], [], {}, 0
+    for number, line in enumerate(question["log"].splitlines(), 1):
+        entry = json.loads(line)
+        proofs = entry.pop("proof")
+        parameters = entry["parameters"]
+        if before is None:
+            before = parameters["scid"]
+            text = json.dumps(entry | {"versionId": "{SCID}"}).replace(before, "{SCID}")
+            if multihash(canonical(json.loads(text))) != before:
+                break
+        if entry["versionId"] != f"{number}-{multihash(canonical(entry | {'versionId': before}))}":
+            break
+        new_keys = parameters.get("updateKeys", keys)
+        if promised and not all(multihash(key.encode()) in promised for key in new_keys):
+            break
+        if not all(signer(proof, entry) in (new_keys if promised or number == 1 else keys) for proof in proofs):
+            break
+        approvers = witness or parameters.get("witness", {})
+        approving = [one for one in approvers.get("witnesses", []) if approvals.get(one["id"], 0) >= number]
+        if approvers and len(approving) < approvers["threshold"]:
+            break
+        before, keys, count = entry["versionId"], new_keys, number
+        promised = parameters.get("nextKeyHashes", promised)
+        witness = parameters.get("witness", witness)
+    return {"versions": count}
+
+
 def open_keystore(question: dict) -> dict:
     header = json.loads(question["keystore"])
     sealed = decode(header.pop("sealed"))
@@ -124,7 +183,7 @@ def create_keystore(question: dict) -> dict:
 
 def main() -> None:
     question = json.load(sys.stdin)
-    answers = {"peer2": peer2, "peer4": peer4, "open": open_keystore, "create": create_keystore}
+    answers = {"peer2": peer2, "peer4": peer4, "webvh": webvh, "open": open_keystore, "create": create_keystore}
     json.dump(answers[question["ask"]](question), sys.stdout)
 
 
