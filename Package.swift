@@ -48,6 +48,7 @@ let package = Package(
     .library(name: "Parley", targets: ["Parley"]),
     .library(name: "ParleyWebSocket", targets: ["ParleyWebSocket", "ParleyIO"]),
     .library(name: "ParleyHandshake", targets: ["ParleyHandshake"]),
+    .library(name: "ParleyPeer", targets: ["ParleyPeer"]),
     .library(name: "ParleyNegotiation", targets: ["ParleyNegotiation"]),
     .library(name: "ParleyMarket", targets: ["ParleyMarket"]),
     .library(name: "ParleyOptions", targets: ["ParleyOptions"]),
@@ -72,6 +73,7 @@ let package = Package(
     // Floor 2: sans-IO; these do not import each other.
     room("ParleyWebSocket", ["ParleyWire", "ParleyCrypto", "CZlib"]),
     room("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"]),
+    room("ParleyPeer", ["ParleyWire", "ParleyCrypto", "ParleyNoise"]),
     room("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     room("ParleyMarket", ["ParleyWire", "ParleyCrypto"]),
     room("ParleyOptions", ["CMath"]),
@@ -86,15 +88,14 @@ let package = Package(
       "ParleyNode",
       [
         "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake",
-        "ParleyNegotiation",
-        "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore",
+        "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore",
       ]),
     room(
       "Parley",
       [
         "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake",
-        "ParleyNegotiation",
-        "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore", "ParleyNode",
+        "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore",
+        "ParleyNode",
       ]),
 
     // Floor 5.
@@ -116,6 +117,7 @@ let package = Package(
     tests("ParleyIdentity", ["ParleyWire", "ParleyCrypto"]),
     tests("ParleyWebSocket", ["ParleyWire", "ParleyCrypto"], vectors: true),
     tests("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"]),
+    tests("ParleyPeer", ["ParleyWire", "ParleyCrypto", "ParleyNoise"]),
     tests("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     tests("ParleyMarket", ["ParleyWire"]),
     tests("ParleyOptions", ["ParleyWire"], vectors: true),

@@ -18,9 +18,11 @@ let names = [
   "FuzzInstrument",
   "FuzzJSON",
   "FuzzKeystore",
+  "FuzzLibp2pNoise",
   "FuzzMessagePack",
   "FuzzMessageStream",
   "FuzzMultiformats",
+  "FuzzMultistream",
   "FuzzNegotiationFrame",
   "FuzzNote",
   "FuzzPairSession",
@@ -29,6 +31,7 @@ let names = [
   "FuzzRecord",
   "FuzzStatement",
   "FuzzWebSocketMachine",
+  "FuzzYamux",
 ]
 
 // See the Package.swift of the repository's root.

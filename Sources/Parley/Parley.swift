@@ -10,6 +10,7 @@
 @_exported public import ParleyNode
 @_exported public import ParleyNoise
 @_exported public import ParleyOptions
+@_exported public import ParleyPeer
 @_exported public import ParleyStore
 @_exported public import ParleyWebSocket
 @_exported public import ParleyWire

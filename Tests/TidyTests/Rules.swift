@@ -7,7 +7,8 @@ enum Rules {
   static let arrows: [String: Set<String>] = {
     let identity: Set = ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]
     let machines: Set = [
-      "ParleyWebSocket", "ParleyHandshake", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal",
+      "ParleyWebSocket", "ParleyHandshake", "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions",
+      "ParleyJournal",
     ]
     let drivers: Set = ["ParleyIO", "ParleyStore"]
     return [
@@ -18,6 +19,7 @@ enum Rules {
       "ParleyIdentity": ["ParleyWire", "ParleyCrypto"],
       "ParleyWebSocket": ["ParleyWire", "ParleyCrypto", "CZlib"],
       "ParleyHandshake": identity.union(["ParleyNoise"]),
+      "ParleyPeer": ["ParleyWire", "ParleyCrypto", "ParleyNoise"],
       "ParleyNegotiation": identity,
       "ParleyMarket": ["ParleyWire", "ParleyCrypto"],
       "ParleyOptions": ["CMath"],
@@ -34,7 +36,10 @@ enum Rules {
   static let floors: [[String]] = [
     ["COpenSSL", "CSodium", "CSQLite", "CZlib", "CLinux", "CMath"],
     ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"],
-    ["ParleyWebSocket", "ParleyHandshake", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal"],
+    [
+      "ParleyWebSocket", "ParleyHandshake", "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions",
+      "ParleyJournal",
+    ],
     ["ParleyIO", "ParleyStore"],
     ["ParleyNode", "Parley"],
     ["parley"],
