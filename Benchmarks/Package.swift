@@ -2,7 +2,8 @@
 import PackageDescription
 
 // A package of its own, so that `swift build` at the root never compiles it. To add a benchmark, add its name here
-// and its file as Sources/NAME/NAME.swift. `BenchWebSocket` stands with its targets below.
+// and its file as Sources/NAME/NAME.swift. `BenchHandshake` and `BenchWebSocket` stand with
+// their targets below.
 let names = [
   "BenchBlack76",
   "BenchJournal",
@@ -20,6 +21,10 @@ let settings: [SwiftSetting] = [
 // See the Package.swift of the repository's root.
 let openSSL = Context.packageDirectory + "/../.deps/openssl/lib"
 let linkOpenSSL: [LinkerSetting] = [.unsafeFlags(["-L", openSSL, "-Xlinker", "-rpath", "-Xlinker", openSSL])]
+// OpenSSL's headers where `scripts/bootstrap` put them; the system's where that did nothing.
+let openSSLHeaders: [CSetting] = [
+  .unsafeFlags(["-I", Context.packageDirectory + "/../Sources/COpenSSL/include"])
+]
 
 let package = Package(
   name: "Benchmarks",
@@ -27,13 +32,17 @@ let package = Package(
   targets: [.target(name: "Measure", swiftSettings: settings)]
     + [
       .target(
-        name: "CBareLoop",
-        // OpenSSL's headers where `scripts/bootstrap` put them; the system's where that did nothing.
-        cSettings: [.unsafeFlags(["-I", Context.packageDirectory + "/../Sources/COpenSSL/include"])],
+        name: "CBareLoop", cSettings: openSSLHeaders,
         linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
       // It measures a program of the package from outside, and so depends on nothing of it.
       .executableTarget(
         name: "BenchWebSocket", dependencies: ["CBareLoop"], swiftSettings: settings, linkerSettings: linkOpenSSL),
+      .target(
+        name: "CHandshakePeers", cSettings: openSSLHeaders,
+        linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("sodium")]),
+      .executableTarget(
+        name: "BenchHandshake", dependencies: ["CHandshakePeers", .product(name: "Parley", package: "Parley")],
+        swiftSettings: settings, linkerSettings: linkOpenSSL),
     ]
     + names.map { name in
       .executableTarget(
