@@ -342,7 +342,7 @@ struct LimitTests {
         for _ in 0..<count { connection.send(binary: Array(repeating: 1, count: messageByteCount)) }
         return count * (4 + messageByteCount)
       }
-      #expect(await eventually(within: .seconds(30)) { connection.stream.waitsForRoom })
+      #expect(await eventually(within: .seconds(30)) { await loop.run { connection.stream.waitsForRoom } })
       #expect(seen.withLock { $0 }.isEmpty)
       var received = 0
       while received < total, let bytes = await raw.read(within: 30), !bytes.isEmpty { received += bytes.count }
