@@ -34,6 +34,8 @@ public enum DIDWebVH {
   /// Whether this is the method-specific id of a did:webvh in the one spelling that Parley accepts.
   static func isWellFormed(_ id: String) -> Bool { split(id[...]) != nil }
 
+  static func location(of did: DID) throws(IdentityError) -> WebLocation { try parts(did).location }
+
   private static func parts(_ did: DID) throws(IdentityError) -> (scid: String, location: WebLocation) {
     guard did.method == .webvh, let parts = split(did.methodSpecificID) else {
       throw .unsupportedMethod(IdentityError.cut(did.string))

@@ -16,20 +16,26 @@ public enum LocalResolver {
   public static func resolve(
     _ did: DID, documentBytes: [UInt8]? = nil, keyFragment: String? = nil
   ) throws(IdentityError) -> PeerIdentity {
-    let document: DIDDocument
+    try PeerIdentity(document: document(of: did, documentBytes: documentBytes), keyFragment: keyFragment)
+  }
+
+  /// The document of a DID, without asking whose keys may speak for it.
+  ///
+  /// - Throws: as ``resolve(_:documentBytes:keyFragment:)``, but for what concerns keys.
+  static func document(of did: DID, documentBytes: [UInt8]? = nil) throws(IdentityError) -> DIDDocument {
     switch did.method {
     case .key, .jwk, .peer2:
-      document = try selfContained(did)
+      let document = try selfContained(did)
       guard documentBytes == nil || documentBytes == document.bytes else { throw .documentMismatch(did) }
+      return document
     case .peer4:
-      document = try DIDPeer4.resolve(did, inputDocument: documentBytes)
+      return try DIDPeer4.resolve(did, inputDocument: documentBytes)
     case .web, .webvh:
       guard let documentBytes else { throw .documentNeeded(did) }
-      document = try DIDDocument(parsing: documentBytes, for: did)
+      return try DIDDocument(parsing: documentBytes, for: did)
     case .other(let name):
       throw .unsupportedMethod(name)
     }
-    return try PeerIdentity(document: document, keyFragment: keyFragment)
   }
 
   /// The document of a DID that is all there is to it.

@@ -134,8 +134,7 @@ extension Node {
         guard isAllowed || known != nil else {
           throw NodeError.connect(did.string, "it is not on the allow list")
         }
-        let peer = try await configuration.resolver.resolve(
-          did, documentBytes: claim.documentBytes, keyFragment: claim.keyFragment, on: loop)
+        let peer = try await resolve(claim, isKnown: known != nil, source: channel.source)
         try checkPin(peer, known)
         guard channels[channel.number] === channel else { return }
         try channel.accept(peer)
@@ -146,6 +145,33 @@ extension Node {
         channel.erase()
       }
     }
+  }
+
+  /// The document of who has signed message 3.
+  ///
+  /// One whose hash is not the one that was signed is fetched once more. If that does not help, somebody tells two
+  /// stories: what was seen is evidence.
+  private func resolve(
+    _ claim: IdentityClaim, isKnown: Bool, source: String?
+  ) async throws(NodeError) -> PeerIdentity {
+    var request = DIDResolver.Request(claim.did)
+    request.documentBytes = claim.documentBytes
+    request.source = source
+    request.isKnown = isKnown
+    var resolution = try await documents.resolve(request)
+    if resolution.document.hash != claim.documentHash, resolution.evidence != .theDIDItself {
+      request.isForced = true
+      resolution = try await documents.resolve(request)
+      if let view = await documents.splitView(of: claim.did, claimedHash: claim.documentHash) {
+        log.warning(
+          "split-view",
+          [
+            "peer": claim.did.string, "seen": view.seen.map(\.hash.hex).joined(separator: ","),
+            "claimed": claim.documentHash.hex,
+          ])
+      }
+    }
+    return try resolution.identity(keyFragment: claim.keyFragment)
   }
 
   private func knownPeer(_ did: DID) throws(NodeError) -> KnownPeer? {
@@ -181,8 +207,10 @@ extension Node {
     let did = try NodeIdentity.parseDID(text)
     let known = try knownPeer(did)
     let documentBytes = did.isLongForm ? nil : known.map(\.document.bytes)
-    let peer = try await configuration.resolver.resolve(
-      did, documentBytes: did.method == .peer4 ? documentBytes : nil, on: loop)
+    var request = DIDResolver.Request(did)
+    request.documentBytes = did.method == .peer4 ? documentBytes : nil
+    request.isKnown = known != nil
+    let peer = try await documents.resolve(request).identity()
     guard peer.did != identity.did else { throw .connect(peer.did.string, "that is this node itself") }
     guard peer.serviceEndpoint != nil else { throw .noEndpoint(peer.did.string) }
     try checkPin(peer, known)

@@ -24,6 +24,7 @@ public actor Node {
   nonisolated let log: Log
   nonisolated let configuration: NodeConfiguration
   nonisolated let signer: LocalSigner
+  nonisolated let documents: DocumentResolver
   nonisolated let store: JournalStore
 
   private let writer: JournalWriter
@@ -82,6 +83,7 @@ public actor Node {
     self.loop = loop
     log = configuration.log
     identity = signer.identity
+    documents = DocumentResolver(loop: loop, settings: configuration.resolver)
     let box = NodeReference()
     writer = JournalWriter(store: store) { report in box.node?.committed(report) }
     box.node = self

@@ -46,6 +46,24 @@ public enum NodeIdentity {
     return long.string
   }
 
+  /// What a document rests on, for programs.
+  public static func describe(_ evidence: DIDResolution.Evidence) -> JSONValue {
+    switch evidence {
+    case .theDIDItself:
+      return ["by": "the DID itself"]
+    case .server(let url):
+      return ["by": "server", "url": .string(url)]
+    case .history(let url, let version, let witnesses):
+      return [
+        "by": "history", "url": .string(url), "version": .integer(Int64(clamping: version.number)),
+        "version_id": .string(version.id), "version_time": .string(version.time.text),
+        "witnesses": .integer(Int64(clamping: witnesses?.ids.count ?? 0)),
+        "threshold": .integer(Int64(clamping: witnesses?.threshold ?? 0)),
+        "pre_rotation": .bool(!version.parameters.nextKeyHashes.isEmpty),
+      ]
+    }
+  }
+
   /// An identity for programs.
   public static func describe(_ identity: PeerIdentity) -> JSONValue {
     [

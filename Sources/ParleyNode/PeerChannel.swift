@@ -51,6 +51,10 @@ final class PeerChannel {
   /// Who was called; `nil` on the answering side.
   let dialled: DID?
   private let connection: WebSocketConnection
+  /// On whose behalf something is fetched: the caller's address, of IPv6 the network.
+  var source: String? {
+    connection.info.peerAddress.map { Array($0.bytes.prefix($0.isIPv6 ? 8 : 4)).hex }
+  }
   private let prologue: Prologue
   private var state: State
   private let limits: ChannelLimits

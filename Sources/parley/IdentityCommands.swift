@@ -8,9 +8,9 @@ extension Option {
   static let passphraseEnvironment = Option(
     "--passphrase-env", "NAME", "Read the passphrase from an environment variable; default PARLEY_PASSPHRASE.")
   static let resolverCA = Option(
-    "--resolver-ca", "FILE", "Trust these certificates for did:web as well as the system's.")
+    "--resolver-ca", "FILE", "Trust these certificates for DID documents as well as the system's.")
   static let resolverPrivate = Option(
-    "--resolver-allow-private", "Let did:web documents come from private addresses, which are refused by default.")
+    "--resolver-allow-private", "Let DID documents come from private addresses, which are refused by default.")
 }
 
 extension Arguments {
@@ -22,6 +22,19 @@ extension Arguments {
 
   var resolver: IdentityResolver {
     IdentityResolver(certificateFile: self["--resolver-ca"], allowsPrivateAddresses: has("--resolver-allow-private"))
+  }
+}
+
+/// How a document was verified, for a person.
+private func text(_ evidence: DIDResolution.Evidence) -> String {
+  switch evidence {
+  case .theDIDItself:
+    return "by the DID itself; nothing was fetched"
+  case .server(let url):
+    return "no more than that the server says so: \(url)"
+  case .history(let url, let version, let witnesses):
+    let approval = witnesses.map { "approved by \($0.threshold) of \($0.ids.count) witnesses" } ?? "without witnesses"
+    return "signed history of \(version.number) versions, \(approval), last of \(version.time.text): \(url)"
   }
 }
 
@@ -77,13 +90,20 @@ extension Command {
   }
 
   static let resolve = Command(
-    name: "resolve", summary: "Fetch and check a DID document: did:peer:4, did:key, did:web.", positionals: ["DID"],
+    name: "resolve", summary: "Find the document of a DID, and show how it was verified.", positionals: ["DID"],
     options: [.resolverCA, .resolverPrivate, .json],
-    notes: "A did:web document is fetched over HTTPS: no redirects, 64 KiB at most, three seconds."
+    notes: """
+      did:key, did:jwk and did:peer need nothing but themselves. The document of a did:web and the history of a
+      did:webvh are fetched over HTTPS: no redirects, 64 KiB a file at most, three seconds. A history is verified
+      from its first entry.
+      """
   ) { arguments in
-    let identity = try await arguments.resolver.resolve(arguments.positionals[0])
+    let resolution = try await arguments.resolver.resolve(arguments.positionals[0])
+    let identity = try resolution.identity()
     if arguments.has("--json") {
-      Terminal.print(NodeIdentity.describe(identity).serialized())
+      var object = NodeIdentity.describe(identity).objectValue ?? [:]
+      object["verified"] = NodeIdentity.describe(resolution.evidence)
+      Terminal.print(JSONValue.object(object).serialized())
       return
     }
     Terminal.print("did        \(identity.did.string)")
@@ -91,6 +111,7 @@ extension Command {
       "keys       \(identity.mldsa65 == nil ? "Ed25519" : "Ed25519 and ML-DSA-65") (#\(identity.keyFragment))")
     Terminal.print("endpoint   \(identity.serviceEndpoint ?? "none")")
     Terminal.print("doc hash   \(identity.documentHash.hex)")
+    Terminal.print("verified   \(text(resolution.evidence))")
     Terminal.print(identity.document.json.serialized(pretty: true))
   }
 }

@@ -213,7 +213,7 @@ struct CommandLineTests {
     }
   }
 
-  @Test("did:web comes over HTTPS, and from a private address only when asked for")
+  @Test("did:web and did:webvh come over HTTPS, and from a private address only when asked for")
   func web() async throws {
     try await InteropTests.withFolder { folder in
       let script = SharedVectors.root.appending(path: "Tests/ParleyIOTests/python/make_certificate.py").path()
@@ -254,8 +254,33 @@ struct CommandLineTests {
       #expect(try JSONValue.parse(Array(resolved.text.utf8))["key"] == "k")
       let untrusted = try await Self.parley(["resolve", did, "--resolver-allow-private"], in: folder)
       #expect(untrusted.code == 1 && untrusted.complaint.contains("certificate"), "\(untrusted.complaint)")
+      try await history("localhost%3A\(port)", site: site, authority, in: folder)
       await server.stop()
     }
+  }
+
+  /// A history that Python has written, and one with a byte changed.
+  private func history(_ location: String, site: URL, _ authority: [String], in folder: URL) async throws {
+    let write = try Child(
+      Programs.python,
+      [Programs.pythonPeer + "/webvh_log.py", location, site.path(), DIDKeyDocument.multibase], in: folder,
+      name: "history")
+    #expect(await write.end() == 0, "\(write.log)")
+    let log = site.appending(path: "did.jsonl")
+    let text = try String(contentsOf: log, encoding: .utf8)
+    let last = try #require(text.split(separator: "\n").last)
+    let did = try #require(JSONValue.parse(Array(last.utf8))["state"]?["id"]?.stringValue)
+    let words = ["resolve", did, "--resolver-allow-private"] + authority
+    let resolved = try await Self.parley(words + ["--json"], in: folder)
+    #expect(resolved.code == 0, "\(resolved.complaint)")
+    let verified = try JSONValue.parse(Array(resolved.text.utf8))["verified"]
+    #expect(verified?["by"] == "history" && verified?["version"] == 2 && verified?["threshold"] == 1)
+    let shown = try await Self.parley(words, in: folder)
+    #expect(shown.text.contains("signed history of 2 versions, approved by 1 of 2 witnesses"), "\(shown.text)")
+    try text.replacingOccurrences(of: "2026-01-02", with: "2026-01-03").write(
+      to: log, atomically: true, encoding: .utf8)
+    let refused = try await Self.parley(words, in: folder)
+    #expect(refused.code == 1 && refused.complaint.contains("invalidLog"), "\(refused.complaint)")
   }
 }
 
