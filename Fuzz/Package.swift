@@ -29,6 +29,7 @@ let names = [
   "FuzzRatchet",
   "FuzzReceipt",
   "FuzzRecord",
+  "FuzzRotationStatement",
   "FuzzStatement",
   "FuzzWebSocketMachine",
   "FuzzYamux",

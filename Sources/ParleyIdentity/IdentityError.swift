@@ -43,6 +43,8 @@ public enum IdentityError: Error, Hashable, Sendable {
   case invalidPublicKey(String)
   /// A service endpoint is no `ws://` or `wss://` URL of at most 255 characters.
   case malformedEndpoint(String)
+  /// The text is no rotation statement.
+  case malformedStatement
   /// A signature's parts do not have the sizes of its suite.
   case malformedSignature
   /// This field of the keystore file is missing or not what the format says.
