@@ -18,8 +18,11 @@ enum Multikey {
   static let ed25519Code: UInt64 = 0xED
   /// Multicodec mldsa-65-pub.
   static let mldsa65Code: UInt64 = 0x1211
-  /// Multicodecs of private keys, which no document may hold: ed25519, secp256k1, X25519, the NIST curves and RSA.
-  private static let privateCodes: ClosedRange<UInt64> = 0x1300...0x131C
+  /// Multicodecs of secret keys, which no document may hold: those of AES and ChaCha, and every private key and share of
+  /// one in the table of multiformats.
+  private static let secretCodes: [ClosedRange<UInt64>] = [
+    0xA0...0xA4, 0x1300...0x130B, 0x130E...0x131C, 0x1341...0x1341, 0x1A24...0x1A26, 0x1A34...0x1A36,
+  ]
 
   static func encode(_ key: PublicKeyMaterial) -> String? {
     switch key {
@@ -38,8 +41,7 @@ enum Multikey {
     switch code {
     case ed25519Code: return raw.count == Ed25519.publicKeyByteCount ? .ed25519(raw) : nil
     case mldsa65Code: return raw.count == MLDSA65.publicKeyByteCount ? .mldsa65(raw) : nil
-    case privateCodes: return nil
-    default: return .unsupported
+    default: return secretCodes.contains { $0.contains(code) } ? nil : .unsupported
     }
   }
 }

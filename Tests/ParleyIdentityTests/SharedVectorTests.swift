@@ -47,6 +47,32 @@ struct SharedVectorTests {
     #expect(names.allSatisfy { $0.hasPrefix("did:key:") } && !names.isEmpty)
   }
 
+  @Test("each key of the multicodec table is one of ours, one to pass over, or a secret")
+  func multicodecs() throws {
+    let table = String(decoding: try SharedVectors.data("multiformats/multicodec_table.csv"), as: UTF8.self)
+    var counts = (ours: 0, others: 0, secrets: 0)
+    for line in table.split(separator: "\n") {
+      let fields = line.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+      guard fields.count > 2, fields[1] == "key", let code = UInt64(fields[2].dropFirst(2), radix: 16) else { continue }
+      func key(_ count: Int) -> PublicKeyMaterial? {
+        Multikey.decode(Multibase.encode(Varint.encode(code) + [UInt8](repeating: 1, count: count), as: .base58BTC))
+      }
+      let isSymmetric = ["aes-128", "aes-192", "aes-256", "chacha-128", "chacha-256"].contains(fields[0])
+      if fields[0] == "ed25519-pub" || fields[0] == "mldsa-65-pub" {
+        let count = fields[0] == "ed25519-pub" ? 32 : 1952
+        #expect(key(count) != nil && key(count) != .unsupported && key(count + 1) == nil && key(count - 1) == nil)
+        counts.ours += 1
+      } else if fields[0].contains("-priv") || isSymmetric {
+        #expect(key(32) == nil, "\(fields[0])")
+        counts.secrets += 1
+      } else {
+        #expect(key(32) == .unsupported, "\(fields[0])")
+        counts.others += 1
+      }
+    }
+    #expect(counts == (2, 37, 38))
+  }
+
   // MARK: did:peer:4
 
   @Test("generated did:peer:4: the DID of the text, and the text of the DID")
