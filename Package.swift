@@ -80,7 +80,8 @@ let package = Package(
     room("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
 
     // Floor 3.
-    room("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket", "COpenSSL", "CLinux"]),
+    room(
+      "ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyWebSocket", "ParleyPeer", "COpenSSL", "CLinux"]),
     room("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal", "CSQLite"]),
 
     // Floor 4.
@@ -122,7 +123,7 @@ let package = Package(
     tests("ParleyMarket", ["ParleyWire"]),
     tests("ParleyOptions", ["ParleyWire"], vectors: true),
     tests("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
-    tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket"], exclude: ["python"]),
+    tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket", "ParleyPeer"], exclude: ["python"]),
     tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"], exclude: ["python"]),
     tests("ParleyNode", ["Parley"]),
     .testTarget(

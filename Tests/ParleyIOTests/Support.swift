@@ -230,8 +230,8 @@ final class Script: @unchecked Sendable {
   private let input = Pipe()
   private let lines: Locked<[UInt8]> = Locked([])
 
-  init(_ name: String, _ arguments: [String]) throws {
-    process.executableURL = URL(filePath: Tool.python)
+  init(_ name: String, _ arguments: [String], python: String = Tool.python) throws {
+    process.executableURL = URL(filePath: python)
     process.arguments = ["-I", "-B", "-u", Tool.scripts + "/" + name] + arguments
     process.standardOutput = output
     process.standardInput = input

@@ -24,7 +24,9 @@ enum Rules {
       "ParleyMarket": ["ParleyWire", "ParleyCrypto"],
       "ParleyOptions": ["CMath"],
       "ParleyJournal": identity,
-      "ParleyIO": ["ParleyWire", "ParleyCrypto", "ParleyWebSocket", "COpenSSL", "CLinux"],
+      "ParleyIO": [
+        "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyWebSocket", "ParleyPeer", "COpenSSL", "CLinux",
+      ],
       "ParleyStore": ["ParleyWire", "ParleyCrypto", "ParleyJournal", "CSQLite"],
       "ParleyNode": identity.union(["ParleyNoise"]).union(machines).union(drivers),
       "Parley": identity.union(["ParleyNoise"]).union(machines).union(drivers).union(["ParleyNode"]),
