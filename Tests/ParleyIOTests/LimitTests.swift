@@ -246,7 +246,7 @@ struct LimitTests {
     var limits = BackPressureTests.patient
     limits.maximumBufferedByteCount = 1 << 20
     limits.stallTimeout = .seconds(60)
-    limits.closeTimeout = .seconds(60)
+    limits.closeTimeout = .seconds(300)
     let limit = limits.maximumBufferedByteCount
     try await withLoop { loop in
       let server = try EchoServer(loop, limits: limits)
