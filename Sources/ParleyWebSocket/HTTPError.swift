@@ -90,7 +90,7 @@ public enum HTTPError: Error, Hashable, Sendable {
     case .headTooLarge, .tooManyFields: 431
     case .bodyTooLarge: 413
     case .unsupportedHTTPVersion: 505
-    case .unsupportedWebSocketVersion, .missingUpgrade: 426
+    case .unsupportedWebSocketVersion: 426
     case .hostRefused: 421
     case .originRefused: 403
     default: 400
