@@ -72,7 +72,7 @@ struct HostileTests {
   @Test(
     "a request that is not an upgrade, or is not HTTP, gets a status and the end",
     arguments: [
-      ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 426 ", HTTPError.missingUpgrade),
+      ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 ", HTTPError.missingUpgrade),
       ("\u{1}\u{2}\u{3}", "HTTP/1.1 400 ", .invalidByte(1)),
       ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 400 ", .notAnUpgrade),
       (RawClient.upgrade.replacing("Version: 13", with: "Version: 12"), "HTTP/1.1 426 ", .unsupportedWebSocketVersion),
