@@ -52,7 +52,7 @@ public final class PeerConnection: @unchecked Sendable {
   private var isTurnDue = false
 
   fileprivate init(
-    loop: EventLoop, side: Side, configuration: Libp2pConnection.Configuration, expecting peer: PeerID?,
+    loop: EventLoop, side: NoiseRole, configuration: Libp2pConnection.Configuration, expecting peer: PeerID?,
     handlers: PeerHandlers
   ) {
     self.loop = loop

@@ -1,12 +1,12 @@
 /// The two ends of a handshake.
-public enum Side: Hashable, Sendable {
+public enum NoiseRole: Hashable, Sendable {
   /// Sends the first message.
   case initiator
   /// Answers it.
   case responder
 
   /// The other side.
-  public var peer: Side {
+  public var peer: NoiseRole {
     switch self {
     case .initiator: .responder
     case .responder: .initiator

@@ -32,7 +32,7 @@ public struct HandshakePattern: Hashable, Sendable {
   /// How many pre-shared keys take part.
   public var pskCount: Int { messages.reduce(0) { $0 + $1.count { $0 == .psk } } }
 
-  init(_ name: String, knows known: Side..., messages: [Token]...) {
+  init(_ name: String, knows known: NoiseRole..., messages: [Token]...) {
     self.init(
       name: name, knowsInitiator: known.contains(.initiator), knowsResponder: known.contains(.responder),
       messages: messages)

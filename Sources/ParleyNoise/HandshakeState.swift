@@ -46,7 +46,7 @@ public struct HandshakeState: ~Copyable, Sendable {
   private enum Step { case keys, payload, finished, ended }
 
   private let `protocol`: NoiseProtocol
-  private let side: Side
+  private let side: NoiseRole
   private var symmetricState: SymmetricState
   private var keys: Keys
   private var re: [UInt8] = []
@@ -62,7 +62,7 @@ public struct HandshakeState: ~Copyable, Sendable {
   public var remoteStaticKey: [UInt8]? { keys.rs }
 
   /// Who sends the message that is due; `nil` when there is none.
-  public var turn: Side? {
+  public var turn: NoiseRole? {
     switch step {
     case .keys, .payload: messageIndex.isMultiple(of: 2) ? .initiator : .responder
     case .finished, .ended: nil
@@ -75,7 +75,7 @@ public struct HandshakeState: ~Copyable, Sendable {
   /// `Initialize(handshake_pattern, initiator, prologue, s, e, rs, re)`.
   ///
   /// - Precondition: `keys` has the static keys and pre-shared keys that the pattern needs of this side.
-  public init(_ protocol: NoiseProtocol, _ side: Side, prologue: [UInt8] = [], keys: Keys) {
+  public init(_ protocol: NoiseProtocol, _ side: NoiseRole, prologue: [UInt8] = [], keys: Keys) {
     let pattern = `protocol`.pattern
     self.protocol = `protocol`
     self.side = side
@@ -85,7 +85,7 @@ public struct HandshakeState: ~Copyable, Sendable {
     precondition(
       keys.psks.count == pattern.pskCount && keys.psks.allSatisfy { $0.count == 32 },
       "the pattern needs \(pattern.pskCount) keys of 32 bytes")
-    let known: [(isKnown: Bool, owner: Side)] = [
+    let known: [(isKnown: Bool, owner: NoiseRole)] = [
       (pattern.knowsInitiator, .initiator), (pattern.knowsResponder, .responder),
     ]
     for (isKnown, owner) in known where isKnown {
@@ -205,7 +205,7 @@ public struct HandshakeState: ~Copyable, Sendable {
 
   private var tokens: [HandshakePattern.Token] { `protocol`.pattern.messages[messageIndex] }
 
-  private mutating func begin(_ sender: Side) throws(NoiseError) {
+  private mutating func begin(_ sender: NoiseRole) throws(NoiseError) {
     guard step != .ended else { throw .ended }
     precondition(step == .keys && turn == sender, "it is not the \(sender)'s turn")
     step = .payload

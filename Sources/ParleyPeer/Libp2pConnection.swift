@@ -70,7 +70,7 @@ public struct Libp2pConnection: ~Copyable, Sendable {
     }
   }
 
-  private let side: Side
+  private let side: NoiseRole
   private let configuration: Configuration
   private let expected: PeerID?
   private var state: State
@@ -84,7 +84,7 @@ public struct Libp2pConnection: ~Copyable, Sendable {
   ///   - side: The initiator is who dialled.
   ///   - configuration: What this side is and speaks.
   ///   - peer: Who was dialled; `nil` takes any.
-  public init(_ side: Side, _ configuration: Configuration, expecting peer: PeerID? = nil) {
+  public init(_ side: NoiseRole, _ configuration: Configuration, expecting peer: PeerID? = nil) {
     self.side = side
     self.configuration = configuration
     expected = peer
@@ -172,11 +172,11 @@ public struct Libp2pConnection: ~Copyable, Sendable {
 extension Libp2pConnection {
   /// What every step may look at.
   private struct Surroundings {
-    let side: Side
+    let side: NoiseRole
     let configuration: Configuration
     let expected: PeerID?
 
-    init(_ side: Side, _ configuration: Configuration, _ expected: PeerID?) {
+    init(_ side: NoiseRole, _ configuration: Configuration, _ expected: PeerID?) {
       self.side = side
       self.configuration = configuration
       self.expected = expected

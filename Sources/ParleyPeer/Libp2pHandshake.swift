@@ -40,7 +40,7 @@ public struct Libp2pHandshake: ~Copyable, Sendable {
 
   private static let noise = NoiseProtocol(.xx, .chaChaPoly, .sha256)
 
-  private let side: Side
+  private let side: NoiseRole
   private let identity: Ed25519.SigningKey
   private let staticKey: X25519.PrivateKey
   private let muxers: [String]
@@ -61,7 +61,7 @@ public struct Libp2pHandshake: ~Copyable, Sendable {
   ///   - muxers: What this side speaks, the best first.
   ///   - peer: Who was dialled; `nil` takes any.
   public init(
-    _ side: Side, identity: Ed25519.SigningKey, staticKey: X25519.PrivateKey,
+    _ side: NoiseRole, identity: Ed25519.SigningKey, staticKey: X25519.PrivateKey,
     ephemeralKey: X25519.PrivateKey = X25519.PrivateKey(), muxers: [String], expecting peer: PeerID? = nil
   ) {
     self.side = side

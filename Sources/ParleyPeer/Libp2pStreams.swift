@@ -10,7 +10,7 @@ struct MultistreamSelector: Sendable {
 
   private var machine: Machine
 
-  init(_ side: Side, _ names: [String]) {
+  init(_ side: NoiseRole, _ names: [String]) {
     machine =
       switch side {
       case .initiator: .dialer(MultistreamDialer(names))

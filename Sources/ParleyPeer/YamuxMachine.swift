@@ -16,7 +16,7 @@ import ParleyWire
 /// A stream that is gone is forgotten; calls about it do nothing.
 public struct YamuxMachine: ~Copyable, Sendable {
   let limits: YamuxLimits
-  let side: Side
+  let side: NoiseRole
   var streams: [UInt32: YamuxStream] = [:]
   /// The stream that this side opens next; `nil` when the numbers are used up.
   var nextStream: UInt32?
@@ -39,7 +39,7 @@ public struct YamuxMachine: ~Copyable, Sendable {
   /// - Parameters:
   ///   - side: The initiator, the specification's client, gives its streams odd numbers.
   ///   - limits: At least 256 KiB of window, and as much unread in all.
-  public init(_ side: Side, limits: YamuxLimits = YamuxLimits()) {
+  public init(_ side: NoiseRole, limits: YamuxLimits = YamuxLimits()) {
     precondition(limits.windowByteCount >= YamuxLimits.initialWindowByteCount)
     precondition(limits.windowByteCount <= Int(UInt32.max) && limits.unreadByteCount >= limits.windowByteCount)
     precondition(limits.frameByteCount > 0 && limits.outputByteCount > YamuxFrame.headerByteCount)

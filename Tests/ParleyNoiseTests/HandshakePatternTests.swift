@@ -44,12 +44,12 @@ struct HandshakePatternTests {
     #expect(Set(all.map(\.name)).count == all.count)
     for pattern in all {
       // What each side has of the other's.
-      var known: [Side: Set<HandshakePattern.Token>] = [
+      var known: [NoiseRole: Set<HandshakePattern.Token>] = [
         .initiator: pattern.knowsResponder ? [.s] : [], .responder: pattern.knowsInitiator ? [.s] : [],
       ]
       var seen = Set<HandshakePattern.Token>()
       for (index, message) in pattern.messages.enumerated() {
-        let reader: Side = index.isMultiple(of: 2) ? .responder : .initiator
+        let reader: NoiseRole = index.isMultiple(of: 2) ? .responder : .initiator
         for token in message {
           switch token {
           case .e, .s, .e1: #expect(known[reader]?.insert(token).inserted == true, "\(pattern.name): \(token) twice")
@@ -67,7 +67,7 @@ struct HandshakePatternTests {
   }
 
   private func has(
-    _ known: [Side: Set<HandshakePattern.Token>], _ side: Side, _ token: HandshakePattern.Token
+    _ known: [NoiseRole: Set<HandshakePattern.Token>], _ side: NoiseRole, _ token: HandshakePattern.Token
   ) -> Bool {
     known[side]?.contains(token) == true
   }

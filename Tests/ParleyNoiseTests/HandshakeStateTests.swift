@@ -12,7 +12,7 @@ private struct Pair: ~Copyable {
     let noise = try NoiseProtocol(parsing: name)
     let pattern = noise.pattern
     let s = (X25519.PrivateKey(), X25519.PrivateKey())
-    func keys(_ side: Side, _ psk: [UInt8]) -> HandshakeState.Keys {
+    func keys(_ side: NoiseRole, _ psk: [UInt8]) -> HandshakeState.Keys {
       let (own, peer) = side == .initiator ? (s.0, s.1) : (s.1, s.0)
       let knowsPeer = side == .initiator ? pattern.knowsResponder : pattern.knowsInitiator
       return HandshakeState.Keys(

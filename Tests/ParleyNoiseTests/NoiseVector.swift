@@ -155,7 +155,7 @@ extension HandshakeState {
 
 extension NoiseProtocol {
   /// Whether a side has a static key of its own; vectors also give keys that are not used.
-  func needsStaticKey(_ side: Side) -> Bool {
+  func needsStaticKey(_ side: NoiseRole) -> Bool {
     let isKnown = side == .initiator ? pattern.knowsInitiator : pattern.knowsResponder
     let own = pattern.messages.indices.filter { $0.isMultiple(of: 2) == (side == .initiator) }
     return isKnown || own.contains { pattern.messages[$0].contains(.s) }

@@ -21,7 +21,7 @@ private struct Keys {
   var peer: PeerID { PeerID(PeerPublicKey(identity.publicKey)) }
 
   func handshake(
-    _ side: Side, muxers: [String] = ["/yamux/1.0.0"], expecting: PeerID? = nil
+    _ side: NoiseRole, muxers: [String] = ["/yamux/1.0.0"], expecting: PeerID? = nil
   ) -> Libp2pHandshake {
     Libp2pHandshake(
       side, identity: identity, staticKey: staticKey, ephemeralKey: ephemeralKey, muxers: muxers, expecting: expecting)
@@ -36,7 +36,7 @@ private struct Rogue: ~Copyable {
   var state: HandshakeState
   let keys: Keys
 
-  init(_ side: Side, _ keys: Keys) {
+  init(_ side: NoiseRole, _ keys: Keys) {
     self.keys = keys
     state = HandshakeState(
       NoiseProtocol(.xx, .chaChaPoly, .sha256), side, keys: .init(s: keys.staticKey, e: keys.ephemeralKey))

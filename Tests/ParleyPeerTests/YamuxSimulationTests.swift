@@ -16,7 +16,7 @@ private struct End: ~Copyable {
   var finished: Set<UInt32> = []
   var wire: [UInt8] = []
 
-  init(_ side: Side, _ limits: YamuxLimits) { machine = YamuxMachine(side, limits: limits) }
+  init(_ side: NoiseRole, _ limits: YamuxLimits) { machine = YamuxMachine(side, limits: limits) }
 
   mutating func handleEvents() {
     while let event = machine.poll() {

@@ -67,7 +67,7 @@ private struct Sides: Sendable {
   let identities = (Ed25519.SigningKey(), Ed25519.SigningKey())
   let staticKeys = (X25519.PrivateKey(), X25519.PrivateKey())
 
-  func handshake(_ side: Side) -> Libp2pHandshake {
+  func handshake(_ side: NoiseRole) -> Libp2pHandshake {
     side == .initiator
       ? Libp2pHandshake(.initiator, identity: identities.0, staticKey: staticKeys.0, muxers: ["/yamux/1.0.0"])
       : Libp2pHandshake(.responder, identity: identities.1, staticKey: staticKeys.1, muxers: ["/yamux/1.0.0"])

@@ -30,7 +30,7 @@ private struct Session: ~Copyable {
   var unread: [UInt32: Int] = [:]
   var output: [UInt8] = []
 
-  init(_ side: Side) { machine = YamuxMachine(side, limits: limits()) }
+  init(_ side: NoiseRole) { machine = YamuxMachine(side, limits: limits()) }
 
   /// A byte is a call; for bytes from the peer it also says how many of those that follow.
   mutating func run(_ script: ArraySlice<UInt8>) {
