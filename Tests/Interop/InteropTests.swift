@@ -48,7 +48,7 @@ struct InteropTests {
     arguments: [
       [], ["--post-quantum"], ["--headerless"], ["--did-key"], ["--counter-by", "-1"], ["--drop", "sent"],
       ["--drop", "unsent"],
-      ["--chunk", "16000"],
+      ["--chunk", "16000"], ["--renew-after", "2"], ["--renew-after", "1", "--post-quantum"],
     ])
   func pythonInitiates(more: [String]) async throws {
     try await Self.withFolder { folder in
@@ -134,6 +134,9 @@ struct MisbehaviourTests {
     "garbage-m1": "unsupportedVersion", "wrong-mac1": "wrongAuthenticator", "garbage-m3": "decryptionFailed",
     "wrong-signing-key": "invalidSignature", "wrong-did": "invalidSignature", "truncated-record": "wrongRecordLength",
     "oversized-frame": "messageTooBig", "replayed-record": "recordDecryptionFailed", "expired-accept": "why=LATE",
+    "old-epoch": "unexpectedEpoch(0)", "far-epoch": "unexpectedEpoch(2)", "offer-far-epoch": "malformedRatchet",
+    "offer-small-order": "zeroSharedSecret", "offer-unreduced-key": "invalidEncapsulationKey",
+    "offer-half-suite": "wrongSuite", "reply-unasked": "unexpectedRecordType(5)", "huge-length": "malformedRecord",
     "changed-price": "why=TERMS", "fork": "code=FORK",
   ]
   static let faultsOfResponders = [
@@ -147,7 +150,7 @@ struct MisbehaviourTests {
     try await InteropTests.withFolder { folder in
       let maker = try await InteropTests.maker(in: folder)
       let cases = try await Case.all(in: folder).filter { $0.roles.contains("I") }
-      #expect(cases.count >= 40)
+      #expect(cases.count >= 70)
       try await concurrently(cases, width: 6) { broken in
         let more =
           ["--misbehave", broken.name, "--timeout", "14"] + (broken.needsPostQuantum ? ["--post-quantum"] : [])
@@ -167,7 +170,7 @@ struct MisbehaviourTests {
     try await InteropTests.withFolder { folder in
       let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up", "--log-level", "debug"])
       let cases = try await Case.all(in: folder).filter { $0.roles.contains("R") }
-      #expect(cases.count >= 35)
+      #expect(cases.count >= 50)
       try await concurrently(cases, width: 6) { broken in
         let more = ["--misbehave", broken.name] + (broken.needsPostQuantum ? ["--post-quantum"] : [])
         let python = try PythonPeer(

@@ -62,6 +62,7 @@ def run_initiate(arguments: argparse.Namespace) -> int:
         headerless=arguments.headerless,
         timeout=arguments.timeout,
         chunk=arguments.chunk,
+        renew_after=arguments.renew_after,
         misbehaviour=misbehave.find(arguments.misbehave, "I") if arguments.misbehave else None,
     )
     log = Log()
@@ -154,6 +155,7 @@ def parse_arguments() -> argparse.Namespace:
     taker.add_argument("--headerless", action="store_true", help="message 1 as the first WebSocket message")
     taker.add_argument("--drop", choices=("unsent", "sent"), help="cut TCP around the Accept, dial again, SYNC")
     taker.add_argument("--linger", type=float, default=0.0, help="seconds to stay after the trade")
+    taker.add_argument("--renew-after", type=int, metavar="RECORDS", help="of either side in an epoch: then new keys")
     taker.add_argument("--timeout", type=float, default=20.0)
     taker.add_argument("--misbehave", choices=[m.name for m in misbehave.ALL if "I" in m.roles], metavar="NAME")
     taker.set_defaults(run=run_initiate)

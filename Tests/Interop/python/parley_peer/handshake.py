@@ -129,7 +129,7 @@ class IdentityPayload:
 
 @dataclass(frozen=True)
 class Secrets:
-    """§5, the secrets of epoch 0."""
+    """§5, the secrets of an epoch."""
 
     transcript_hash: bytes
     root: bytes
@@ -145,6 +145,12 @@ class Secrets:
         root = hkdf_extract(th, result.k1 + result.k2)
         labels = ("i2r", "r2i", "ratchet", "exporter", "continuity")
         return cls(th, root, *(hkdf_expand(root, derivation_info(label, th), 32) for label in labels))
+
+    def next(self, root: bytes, epoch: int) -> Secrets:
+        """Those of a later epoch; `exporter` and `continuity` stay those of the first (§8.1)."""
+        th = self.transcript_hash
+        fresh = (hkdf_expand(root, derivation_info(label, th, epoch), 32) for label in ("i2r", "r2i", "ratchet"))
+        return Secrets(th, root, *fresh, self.exporter, self.continuity)
 
 
 def derivation_info(label: str, transcript_hash: bytes, epoch: int = 0) -> bytes:

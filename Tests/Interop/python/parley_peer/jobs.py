@@ -40,6 +40,7 @@ class InitiateJob:
     headerless: bool = False
     timeout: float = 20.0
     chunk: int = MAX_BODY
+    renew_after: int | None = None
     misbehaviour: Misbehaviour | None = None
 
     @property
@@ -92,6 +93,7 @@ async def _negotiate(job: InitiateJob, trader: Trader) -> None:
     act = None if job.misbehaviour is None else job.misbehaviour.act
     async with connect(job.url, job.signer, job.responder, job.hooks) as connection:
         connection.chunk = job.chunk
+        connection.renew_after = job.renew_after
         _log_open(trader.log, connection)
         async with dealing(trader, connection) as at:
             if act is not None:
@@ -101,6 +103,7 @@ async def _negotiate(job: InitiateJob, trader: Trader) -> None:
             await settle(at, await take(at, job.plan))
             await asyncio.sleep(QUIET if job.misbehaviour is not None else job.plan.linger)
         await connection.close()
+        trader.log("epochs", sent=connection.channel.sending.epoch, received=connection.channel.receiving.epoch)
 
 
 async def _resume(job: InitiateJob, trader: Trader) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import bad_channel, bad_desk
+from . import bad_channel, bad_desk, bad_records
 from .desk import Desk
 from .peer import Hooks, PeerConnection
 
@@ -80,6 +80,40 @@ ALL = [
     Misbehaviour("long-message", "IR", _FATAL, act=bad_channel.long_message),
     Misbehaviour("close-without-record", "IR", _FATAL, act=bad_channel.close_without_record),
     Misbehaviour("drop", "IR", _FATAL, act=bad_channel.drop),
+    Misbehaviour("accept-removed", "R", _FATAL, bad_records.AcceptRemoved),
+    Misbehaviour("dropped-record", "IR", _FATAL, act=bad_records.dropped_record),
+    Misbehaviour("reordered-records", "IR", _FATAL, act=bad_records.reordered_records),
+    Misbehaviour("reflected-record", "IR", _FATAL, act=bad_records.reflected_record),
+    Misbehaviour("swapped-direction", "IR", _FATAL, act=bad_records.swapped_direction),
+    Misbehaviour("swapped-keys", "IR", _FATAL, act=bad_records.swapped_keys),
+    Misbehaviour("skipped-sequence", "IR", _FATAL, act=bad_records.skipped_sequence),
+    Misbehaviour("late-key-update", "IR", _FATAL, act=bad_records.late_key_update),
+    Misbehaviour("early-key-update", "IR", _FATAL, act=bad_records.early_key_update),
+    Misbehaviour("far-epoch", "IR", _FATAL, act=bad_records.far_epoch),
+    Misbehaviour("next-epoch-unasked", "IR", _FATAL, act=bad_records.next_epoch_unasked),
+    Misbehaviour("old-epoch", "I", _FATAL, act=bad_records.old_epoch),
+    Misbehaviour("length-beyond-record", "IR", _FATAL, act=bad_records.length_beyond_record),
+    Misbehaviour("huge-length", "IR", _FATAL, act=bad_records.huge_length),
+    Misbehaviour("odd-bucket", "IR", _FATAL, act=bad_records.odd_bucket),
+    Misbehaviour("small-record", "IR", _FATAL, act=bad_records.small_record),
+    Misbehaviour("first-padding-byte", "IR", _FATAL, act=bad_records.first_padding_byte),
+    Misbehaviour("reply-unasked", "IR", _FATAL, act=bad_records.reply_unasked),
+    Misbehaviour("done-unasked", "IR", _FATAL, act=bad_records.done_unasked),
+    Misbehaviour("offer-from-responder", "R", _FATAL, act=bad_records.offer_from_responder),
+    Misbehaviour("offer-twice", "I", _FATAL, act=bad_records.offer_twice),
+    Misbehaviour("offer-replayed", "I", _FATAL, act=bad_records.offer_replayed),
+    Misbehaviour("offer-cut", "I", _FATAL, act=bad_records.offer_cut),
+    Misbehaviour("offer-extended", "I", _FATAL, act=bad_records.offer_extended),
+    Misbehaviour("offer-wrong-signature", "I", _FATAL, act=bad_records.offer_wrong_signature),
+    Misbehaviour("offer-far-epoch", "I", _FATAL, act=bad_records.offer_far_epoch),
+    Misbehaviour("offer-same-epoch", "I", _FATAL, act=bad_records.offer_same_epoch),
+    Misbehaviour("offer-small-order", "I", _FATAL, act=bad_records.offer_small_order),
+    Misbehaviour("offer-unreduced-key", "I", _FATAL, act=bad_records.offer_unreduced_key),
+    Misbehaviour("offer-as-reply", "I", _FATAL, act=bad_records.offer_as_reply),
+    Misbehaviour("offer-half-suite", "I", _FATAL, act=bad_records.offer_half_suite, post_quantum=True),
+    Misbehaviour("done-missing", "I", _FATAL, act=bad_records.done_missing),
+    Misbehaviour("done-wrong-epoch", "I", _FATAL, act=bad_records.done_wrong_epoch),
+    Misbehaviour("done-extended", "I", _FATAL, act=bad_records.done_extended),
     Misbehaviour("malformed-frame", "IR", _FATAL, desk=bad_desk.MalformedFrame),
     Misbehaviour("data-gap", "IR", _FATAL, desk=bad_desk.Gap),
     Misbehaviour("second-sync", "IR", _FATAL, desk=bad_desk.SecondSync),

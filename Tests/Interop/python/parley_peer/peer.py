@@ -114,6 +114,8 @@ class PeerConnection:
         self.peer = peer
         self.accept = accept
         self.chunk = MAX_BODY
+        self.renew_after: int | None = None  # records of either side in an epoch; None: never
+        self.last_received = b""
         self._assembler = stream.Assembler()
         self._messages: deque[bytes] = deque()
 
@@ -124,6 +126,13 @@ class PeerConnection:
 
     async def send_record(self, kind: RecordType | int, body: bytes) -> None:
         await self.send_raw(self.channel.seal(kind, body))
+        await self._renew_if_due()
+
+    async def _renew_if_due(self) -> None:
+        channel = self.channel
+        most = max(channel.sending.sequence, channel.receiving.sequence)
+        if self.renew_after is not None and channel.may_offer and most >= self.renew_after:
+            await self.send_raw(channel.offer())
 
     async def send_raw(self, data: bytes | str) -> None:
         try:
@@ -139,6 +148,10 @@ class PeerConnection:
                 if len(record) > MAX_RECORD:
                     raise RecordError("RECORD_LENGTH", str(len(record)))
                 kind, body = self.channel.open(record)
+                self.last_received = record
+                if kind in (RecordType.OFFER, RecordType.REPLY, RecordType.DONE):
+                    await self.flush()
+                    continue
                 if kind is RecordType.CLOSE:
                     if body:
                         raise RecordError("CLOSE_BODY")
@@ -151,6 +164,12 @@ class PeerConnection:
                 await fail(self.socket)
                 raise
         return self._messages.popleft()
+
+    async def flush(self) -> None:
+        """Sends what a renewal owes."""
+        records, self.channel.outbox = self.channel.outbox, []
+        for record in records:
+            await self.send_raw(record)
 
     async def _finish_close(self) -> NoReturn:
         """After CLOSE only the WebSocket's end may come."""
@@ -246,7 +265,7 @@ async def _initiate(
             await _send(socket, message)
         message3 = initiator.read_message2(await _receive_handshake(socket))
         await _send(socket, hooks.message3(message3))
-        channel = Channel(initiator.secrets, initiator=True)
+        channel = Channel(initiator.secrets, True, signer, initiator.peer)
         kind, body = channel.open(await _receive_handshake(socket))
         if kind is RecordType.REFUSE:
             raise Closed(refused=_refusal(body))
@@ -412,7 +431,7 @@ class Listener:
             accept = responder.read_message3(message3)
         except HandshakeError as error:
             raise _Message3Failed(error) from error
-        channel = Channel(responder.secrets, initiator=False)
+        channel = Channel(responder.secrets, False, self.signer, responder.peer)
         if self._refuse_code is not None:
             await _send(socket, channel.seal(RecordType.REFUSE, u16(self._refuse_code)))
             raise Closed(refused=self._refuse_code)

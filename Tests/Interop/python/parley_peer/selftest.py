@@ -19,6 +19,7 @@ from .channel import (
     MAX_BODY,
     MAX_RECORD,
     RECORDS_PER_KEY,
+    RENEWAL_SIZE,
     Direction,
     RecordType,
 )
@@ -156,13 +157,14 @@ async def _epoch() -> None:
     sender, receiver = Direction(bytes(32), b"I"), Direction(bytes(32), b"I")
     for _ in range(2 * RECORDS_PER_KEY + 1):
         receiver.open(sender.seal(RecordType.APP, b"x"))
-    sender.sequence = receiver.sequence = EPOCH_RECORDS - 2
+    sender.sequence = receiver.sequence = EPOCH_RECORDS - 3
     receiver.open(sender.seal(RecordType.APP, b"x"))
     _expect("epoch", {"app": _fails(lambda: sender.seal(RecordType.APP, b""))}, app="EPOCH_FULL")
+    receiver.open(sender.seal(RecordType.OFFER, b""))
     receiver.open(sender.seal(RecordType.CLOSE, b""))
     late = sender.seal_inner(bytes(64))
     _expect("epoch", {"late": _fails(lambda: receiver.open(late))}, late="EPOCH_FULL")
-    sender.byte_count = EPOCH_BYTES - MAX_RECORD - CLOSE_SIZE + 1
+    sender.byte_count = EPOCH_BYTES - MAX_RECORD - RENEWAL_SIZE - CLOSE_SIZE + 1
     sender.sequence = 0
     _expect("bytes", {"app": _fails(lambda: sender.seal(RecordType.APP, bytes(MAX_BODY)))}, app="EPOCH_FULL")
     sender.byte_count -= 1
@@ -195,6 +197,9 @@ def cases() -> dict[str, Case]:
         "document in M2": lambda: _trades(_plan(), firm, 110, suites=(True, True), document_in_message2=True),
         "session refused": lambda: _refuses(_plan(), firm, refuse_session=3, refused=3),
         "epoch": _epoch,
+        "renewed keys": lambda: _renews((False, False)),
+        "renewed keys, suite 2": lambda: _renews((True, True)),
+        "renewed keys, suite 2 to 1": lambda: _renews((True, False)),
         "chunks of 7": lambda: _trades(_plan(counters=[104]), firm, 104, chunk=7),
         "counter met": lambda: _trades(_plan(counters=[104, 106]), firm, 106),
         "counter by": lambda: _trades(_plan(side="sell", counters_by=[3, 2]), firm, 105),
@@ -211,6 +216,15 @@ def cases() -> dict[str, Case]:
         for role in item.roles:
             found[f"{item.name} {role}"] = lambda item=item, role=role: _misbehaves(item, role)
     return found
+
+
+async def _renews(suites: tuple[bool, bool]) -> None:
+    """A whole negotiation in which the keys are renewed after every second record."""
+    mine, theirs, log, _ = await _run(_plan(counters=[104]), MakerPlan(100, 110), suites=suites, renew_after=2)
+    _check_trade("taker", mine, price=104)
+    _check_trade("maker", theirs, price=104)
+    if log.values("epochs", "sent")[0] < 3 or log.values("epochs", "received")[0] < 3:
+        raise Failure(f"epochs: {log.values('epochs', 'sent')}")
 
 
 async def _trades_after_reject() -> None:

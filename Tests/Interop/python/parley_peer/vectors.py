@@ -190,10 +190,10 @@ def check(path: Path) -> list[str]:
     )
 
     # The first record, opened by one side and sealed again by the other.
-    kind, body = Channel(secrets, initiator=True).open(vector["accept"])
+    kind, body = Channel(secrets, True, responder._signer, peer).open(vector["accept"])
     accept = Accept.decode(body)
     expect("ACCEPT", (kind, accept.did_initiator, accept.did_responder), (RecordType.ACCEPT, peer.did, did_r))
-    sender = Channel(secrets, initiator=False)
+    sender = Channel(secrets, False, responder._signer, peer)
     expect("ACCEPT sealed again", sender.seal(RecordType.ACCEPT, accept.encode()), vector["accept"])
     for _ in range(511):
         sender.seal(RecordType.APP, b"")
