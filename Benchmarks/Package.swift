@@ -2,8 +2,8 @@
 import PackageDescription
 
 // A package of its own, so that `swift build` at the root never compiles it. To add a benchmark, add its name here
-// and its file as Sources/NAME/NAME.swift. `BenchHandshake` and `BenchWebSocket` stand with
-// their targets below.
+// and its file as Sources/NAME/NAME.swift. `BenchHandshake`, `BenchRecord` and `BenchWebSocket` stand
+// with their targets below.
 let names = [
   "BenchBlack76",
   "BenchJournal",
@@ -34,6 +34,13 @@ let package = Package(
       .target(
         name: "CBareLoop", cSettings: openSSLHeaders,
         linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+      .target(
+        name: "CRawGCM",
+        cSettings: openSSLHeaders,
+        linkerSettings: [.linkedLibrary("crypto")]),
+      .executableTarget(
+        name: "BenchRecord", dependencies: ["CRawGCM", .product(name: "Parley", package: "Parley")],
+        swiftSettings: settings, linkerSettings: linkOpenSSL),
       // It measures a program of the package from outside, and so depends on nothing of it.
       .executableTarget(
         name: "BenchWebSocket", dependencies: ["CBareLoop"], swiftSettings: settings, linkerSettings: linkOpenSSL),

@@ -116,7 +116,8 @@ public struct Responder: ~Copyable {
 }
 
 extension Responder {
-  private enum State: ~Copyable {
+  // Not private: a release build of another module that holds this type needs the names of what it destroys.
+  enum State: ~Copyable {
     case awaitingMessage1(AwaitingMessage1)
     case awaitingMessage3(AwaitingMessage3)
     case awaitingDecision(AwaitingDecision)
@@ -221,7 +222,7 @@ extension Responder {
     }
   }
 
-  private struct AwaitingMessage1: ~Copyable {
+  struct AwaitingMessage1: ~Copyable {
     let signer: any Signer
     let ownDocumentHash: [UInt8]
     let s: X25519.PrivateKey
@@ -245,7 +246,7 @@ extension Responder {
     }
   }
 
-  private struct AwaitingMessage3: ~Copyable {
+  struct AwaitingMessage3: ~Copyable {
     let message2: [UInt8]
     let signer: any Signer
     var noise: ResponderHandshakeState
@@ -271,7 +272,7 @@ extension Responder {
     }
   }
 
-  private struct AwaitingDecision: ~Copyable {
+  struct AwaitingDecision: ~Copyable {
     let signer: any Signer
     let statement: IdentityStatement
     let payload: IdentityPayload
@@ -287,12 +288,13 @@ extension Responder {
 
     consuming func accept(_ peer: PeerIdentity) throws(HandshakeError) -> Accepted {
       let peer = try statement.verify(payload, by: peer, documentHash: peer.documentHash)
-      let body = AcceptBody(
-        initiator: payload.did, responder: signer.identity.did, resumeID: resumeID, priorityTokens: priorityTokens
-      ).encoded
+      let accept = AcceptBody(
+        initiator: payload.did, responder: signer.identity.did, resumeID: resumeID, priorityTokens: priorityTokens)
       var channel = SecureChannel(role: .responder, peer: peer, signer: signer, schedule: schedule)
       var record = [UInt8]()
+      let body = accept.encoded
       try channel.sealAny(.accept, body.rawSpan, into: &record)
+      channel.note(accept)
       return Accepted(record: record, channel: channel)
     }
 
@@ -305,7 +307,7 @@ extension Responder {
     }
   }
 
-  private struct Accepted: ~Copyable {
+  struct Accepted: ~Copyable {
     let record: [UInt8]
     let channel: SecureChannel
 
