@@ -29,6 +29,7 @@ let names = [
   "FuzzRatchet",
   "FuzzReceipt",
   "FuzzRecord",
+  "FuzzResumption",
   "FuzzRotationStatement",
   "FuzzStatement",
   "FuzzWebSocketMachine",

@@ -28,14 +28,22 @@ struct AcceptBody: Hashable {
     return bytes
   }
 
-  /// Checks the body that came to `initiator` from `responder`.
-  static func check(_ body: RawSpan, initiator: DID, responder: DID) throws(HandshakeError) {
+  init(initiator: DID, responder: DID, resumeID: [UInt8], priorityTokens: [UInt8]) {
+    self.initiator = initiator
+    self.responder = responder
+    self.resumeID = resumeID
+    self.priorityTokens = priorityTokens
+  }
+
+  /// Reads the body that came to `initiator` from `responder`.
+  init(_ body: RawSpan, initiator: DID, responder: DID) throws(HandshakeError) {
     var reader = ByteReader(body)
     guard let one = reader.readLengthPrefixed(), let other = reader.readLengthPrefixed(),
-      reader.readBytes(count: resumeIDByteCount) != nil,
-      reader.readBytes(count: priorityTokenCount * priorityTokenByteCount) != nil,
+      let resumeID = reader.readBytes(count: Self.resumeIDByteCount),
+      let priorityTokens = reader.readBytes(count: Self.priorityTokenCount * Self.priorityTokenByteCount),
       let limits = reader.readLengthPrefixed(), limits.isEmpty, reader.isAtEnd
     else { throw .malformedAnswer }
     guard one == Array(initiator.string.utf8), other == Array(responder.string.utf8) else { throw .acceptedForOthers }
+    self.init(initiator: initiator, responder: responder, resumeID: resumeID, priorityTokens: priorityTokens)
   }
 }

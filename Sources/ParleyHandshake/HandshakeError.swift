@@ -35,6 +35,10 @@ public enum HandshakeError: Error, Hashable, Sendable {
   case reflectedKey
   /// An encrypted part of a message does not open: it was changed, or the two sides do not share the same transcript.
   case decryptionFailed(HandshakeMessage)
+  /// RETRY is malformed, or asks for more than may be asked for.
+  case malformedRetry
+  /// The responder has asked for work more often than an initiator lets itself be asked.
+  case tooManyRetries
   /// A message came when none, or another, was due.
   case unexpectedMessage
   /// An earlier input ended this machine.
@@ -83,6 +87,8 @@ public enum HandshakeError: Error, Hashable, Sendable {
   case truncated
   /// The body of an OFFER, REPLY or DONE record is malformed, or of another epoch than the next.
   case malformedRatchet
+  /// The body of a RESUME or RESUMED record is malformed, or RESUMED does not prove what it must.
+  case malformedResumption
   /// The epoch has carried all that one set of keys may carry. To seal is then refused, which is nobody's fault and
   /// ends nothing; a peer that sends more is at fault.
   case epochExhausted

@@ -36,13 +36,21 @@ public enum HandshakeFuzzing {
 
   /// Checks the body of an ACCEPT record.
   public static func acceptBody(_ bytes: [UInt8], initiator: DID, responder: DID) throws(HandshakeError) {
-    try AcceptBody.check(bytes.rawSpan, initiator: initiator, responder: responder)
+    _ = try AcceptBody(bytes.rawSpan, initiator: initiator, responder: responder)
   }
 
   /// Reads the body of an OFFER or a REPLY and writes it again.
   public static func ratchet(_ bytes: [UInt8], isOffer: Bool) throws(HandshakeError) -> [UInt8] {
     isOffer ? try OfferBody(bytes.rawSpan).encoded : try ReplyBody(bytes.rawSpan).encoded
   }
+
+  /// Reads the body of a RESUME or a RESUMED and writes it again.
+  public static func resumption(_ bytes: [UInt8], isRequest: Bool) throws(HandshakeError) -> [UInt8] {
+    isRequest ? try ResumeBody(bytes.rawSpan).encoded : try ResumedBody(bytes.rawSpan).encoded
+  }
+
+  /// Reads a RETRY and writes it again.
+  public static func retry(_ bytes: [UInt8]) throws(HandshakeError) -> [UInt8] { try Retry(bytes).encoded }
 
   /// A message 1 with any keys and the right authenticator; `nil` for another length.
   public static func message1(keys: [UInt8], to responder: DID) -> [UInt8]? {

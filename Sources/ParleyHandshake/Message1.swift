@@ -23,14 +23,27 @@ struct Message1 {
   var e: [UInt8] { Array(bytes[..<XXhfs.keyByteCount]) }
   var e1: [UInt8] { Array(bytes[XXhfs.keyByteCount..<XXhfs.message1PayloadOffset]) }
   var payload: [UInt8] { Array(bytes[XXhfs.message1PayloadOffset...]) }
+  var token: [UInt8] { Array(bytes[Self.tokenOffset..<Self.workOffset]) }
+  var work: UInt64 { bytes[Self.workOffset..<Self.workOffset + 8].reduce(0) { $0 << 8 | UInt64($1) } }
+
+  static let tokenByteCount = 32
+  private static let tokenOffset = XXhfs.message1PayloadOffset + 4
+  private static let workOffset = tokenOffset + tokenByteCount
 
   /// Writes a message to the responder of that DID.
-  init(e: [UInt8], e1: [UInt8], to responder: DID) {
+  ///
+  /// - Parameters:
+  ///   - e: The X25519 key.
+  ///   - e1: The ML-KEM key.
+  ///   - responder: Whom it is for.
+  ///   - token: A cookie or a priority token; `nil` for zeros.
+  ///   - work: What makes the hash of token and keys small.
+  init(e: [UInt8], e1: [UInt8], to responder: DID, token: [UInt8]? = nil, work: UInt64 = 0) {
     var bytes = e + e1
     bytes.appendBigEndian(ProtocolVersion.current)
     bytes.appendBigEndian(0 as UInt16)
-    bytes += [UInt8](repeating: 0, count: 32)
-    bytes.appendBigEndian(0 as UInt64)
+    bytes += token ?? [UInt8](repeating: 0, count: Self.tokenByteCount)
+    bytes.appendBigEndian(work)
     bytes += Self.authenticator(of: bytes, responder: responder)
     precondition(bytes.count == Self.byteCount)
     self.bytes = bytes

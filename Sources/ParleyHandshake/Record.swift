@@ -14,6 +14,10 @@ public enum RecordType: UInt8, Hashable, Sendable {
   case reply = 5
   /// The initiator's first record in the next epoch.
   case done = 6
+  /// The initiator's question about an earlier session, its first record.
+  case resume = 7
+  /// The responder's answer to that.
+  case resumed = 8
   /// Bytes of the stream of messages.
   case application = 16
 }

@@ -2,7 +2,7 @@ public import ParleyCrypto
 public import ParleyIdentity
 import ParleyWire
 
-/// Records between two sides that have proved who they are (sections 6 and 8.1).
+/// Records between two sides that have proved who they are (sections 6 and 8).
 ///
 /// One record is one binary WebSocket message. The channel owns no socket and no clock: ``seal(_:_:into:)`` gives bytes to
 /// send, ``open(_:into:)`` takes bytes that came, and ``poll(now:randomness:into:)`` tells it the time, renews the keys and
@@ -38,6 +38,14 @@ public struct SecureChannel: ~Copyable {
   // Optional, so that an error can erase the keys.
   var keys: Keys?
   let signer: any Signer
+  /// What names this session in a later one, and proves it; set with the answer to message 3.
+  var resumeID: [UInt8] = []
+  let continuity: SecretBytes
+  var resumption = Resumption.open
+  var resumed: [StreamPosition]?
+  /// The tokens that the responder gave with ACCEPT, 32 bytes each: one spares the initiator the work that a responder
+  /// under load asks for, once.
+  public internal(set) var priorityTokens: [[UInt8]] = []
   /// When this session, and the epochs of its two directions, began; `nil` before the first poll after that.
   var began = Beginnings()
   /// What earlier epochs have carried.
@@ -66,6 +74,7 @@ public struct SecureChannel: ~Copyable {
     self.limits = limits
     transcriptHash = schedule.transcriptHash
     exporter = schedule.secret(.exporter)
+    continuity = schedule.secret(.continuity)
     keys = Keys(
       sending: RecordDirection(sender: role, secret: schedule.trafficSecret(of: role), limits: limits),
       receiving: RecordDirection(sender: role.peer, secret: schedule.trafficSecret(of: role.peer), limits: limits),
@@ -125,6 +134,14 @@ public struct SecureChannel: ~Copyable {
     var output = [UInt8]()
     try seal(type, body.rawSpan, into: &output)
     return output
+  }
+
+  /// Notes what ACCEPT said.
+  mutating func note(_ accept: AcceptBody) {
+    resumeID = accept.resumeID
+    priorityTokens = stride(from: 0, to: accept.priorityTokens.count, by: AcceptBody.priorityTokenByteCount).map {
+      Array(accept.priorityTokens[$0..<$0 + AcceptBody.priorityTokenByteCount])
+    }
   }
 
   /// Appends a record of any type.
@@ -199,6 +216,8 @@ public struct SecureChannel: ~Copyable {
         hasReceivedClose = true
       case .offer: try receiveOffer(body)
       case .reply: try receiveReply(body)
+      case .resume: try receiveResume(body)
+      case .resumed: try receiveResumed(body)
       case .done, .application, .accept, .refuse: throw .unexpectedRecordType(type.rawValue)
       }
       return type
@@ -224,7 +243,7 @@ extension RecordType {
     switch self {
     case .close, .refuse: .nothing
     case .offer, .reply: .close
-    case .accept, .done, .application: .renewal
+    case .accept, .done, .resume, .resumed, .application: .renewal
     }
   }
 }

@@ -19,11 +19,18 @@ final class AnsweredUpgrade {
   private var responder: Responder?
   let prologue: Prologue
   let hasMessage1: Bool
+  let source: AdmissionSource
+  /// How often message 1 was asked to pay.
+  let retries: Int
 
-  init(_ responder: consuming Responder, prologue: Prologue, hasMessage1: Bool) {
+  init(
+    _ responder: consuming Responder, prologue: Prologue, hasMessage1: Bool, source: AdmissionSource, retries: Int
+  ) {
     self.responder = consume responder
     self.prologue = prologue
     self.hasMessage1 = hasMessage1
+    self.source = source
+    self.retries = retries
   }
 
   func take() -> Responder? { responder.take() }
@@ -85,10 +92,21 @@ extension Node {
       let fields = request.fields.values(HandshakeHeader.name.lowercased())
       guard fields.count <= 1 else { throw .malformedHeader }
       var first: [[UInt8]] = []
+      var isAnswered = false
       if let field = fields.first {
-        first = [try responder.receiveMessage1(HandshakeHeader.decode(field), prologue: prologue)]
+        let message1 = try HandshakeHeader.decode(field)
+        switch try gate.decide(message1, from: info.source, now: .now) {
+        case .proceed:
+          let start = ContinuousClock.now
+          first = [try responder.receiveMessage1(message1, prologue: prologue)]
+          gate.spent(start.duration(to: .now), now: .now)
+          isAnswered = true
+        case .retry(let retry): first = [retry]
+        }
       }
-      answered[number] = AnsweredUpgrade(responder, prologue: prologue, hasMessage1: !first.isEmpty)
+      answered[number] = AnsweredUpgrade(
+        responder, prologue: prologue, hasMessage1: isAnswered, source: info.source,
+        retries: isAnswered ? 0 : first.count)
       return .accept(subprotocol: Prologue.subprotocol, firstMessages: first) { [weak self] connection in
         self?.assumeIsolated { $0.accepted(connection, number, from: from) }
       }
@@ -106,8 +124,16 @@ extension Node {
     let channel = PeerChannel(
       number: number, connection: connection, responder: responder, prologue: upgrade.prologue,
       hasMessage1: upgrade.hasMessage1, limits: configuration.channelLimits)
+    let source = upgrade.source
+    channel.gate = { [unowned self] message1 throws(HandshakeError) in
+      try assumeIsolated { node in
+        Result { () throws(HandshakeError) in try node.gate.decide(message1, from: source, now: .now) }
+      }.get()
+    }
     channels[number] = channel
-    limit(channel, to: upgrade.hasMessage1 ? HandshakeTimes.handshake : HandshakeTimes.message1)
+    channel.retries = upgrade.retries
+    let isUnderWay = upgrade.hasMessage1 || upgrade.retries > 0
+    limit(channel, to: isUnderWay ? HandshakeTimes.handshake : HandshakeTimes.message1)
     start(connection, number)
   }
 
@@ -137,7 +163,10 @@ extension Node {
         let peer = try await resolve(claim, isKnown: known != nil, source: channel.source)
         try checkPin(peer, known)
         guard channels[channel.number] === channel else { return }
+        let start = ContinuousClock.now
         try channel.accept(peer)
+        gate.spent(start.duration(to: .now), now: .now)
+        gate.issued(channel.priorityTokens, to: peer.did)
         opened(channel, peer, approval: known?.approval ?? .allowList)
       } catch {
         // Keys go at once; the connection goes at the deadline, whatever the reason was.
@@ -225,7 +254,8 @@ extension Node {
     let did = peer.did.string
     guard let endpoint = peer.serviceEndpoint, let url = WebURL(endpoint) else { throw .noEndpoint(did) }
     let start = ContinuousClock.now
-    let initiator = Initiator(signer: signer, responder: peer, staticKey: staticKey)
+    let initiator = Initiator(
+      signer: signer, responder: peer, staticKey: staticKey, priorityToken: priorityTokens[peer.did]?.popLast())
     let connection: WebSocketConnection
     do {
       var options = WebSocketClient.Options(subprotocols: [Prologue.subprotocol])
@@ -304,7 +334,9 @@ extension Node {
       case .nothing: break
       case .answered: limit(channel, to: HandshakeTimes.handshake)
       case .claim(let claim): judge(claim, channel)
-      case .opened(let peer): opened(channel, peer, approval: .owner)
+      case .opened(let peer):
+        priorityTokens[peer.did] = channel.priorityTokens
+        opened(channel, peer, approval: .owner)
       case .messages(let messages):
         guard let session = channel.peer.flatMap({ sessions[$0.did] }) else { return }
         for message in messages where session.uses(channel) { session.receive(message) }
@@ -357,6 +389,14 @@ extension Node {
 }
 
 extension ConnectionInfo {
+  /// Where the connection comes from; what has no address counts as this machine.
+  fileprivate var source: AdmissionSource {
+    guard let source = AdmissionSource(peerAddress?.bytes ?? [127, 0, 0, 1]) else {
+      preconditionFailure("an address has 4 or 16 bytes")
+    }
+    return source
+  }
+
   /// What the handshake binds itself to: required wherever this process ends TLS.
   fileprivate var channelBinding: Prologue.ChannelBinding {
     tlsExporter.map(Prologue.ChannelBinding.tlsExporter) ?? .none

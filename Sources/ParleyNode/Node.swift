@@ -40,6 +40,10 @@ public actor Node {
   var nextChannelNumber = 0
   /// Who waits for a channel to open, by its number.
   var openings: [Int: CheckedContinuation<Result<Void, NodeError>, Never>] = [:]
+  /// Decides which message 1 is worth a public-key operation.
+  var gate: HandshakeGate
+  /// Tokens that responders gave this node, to be spent on their gates.
+  var priorityTokens: [DID: [[UInt8]]] = [:]
   /// Message 1 answered in the upgrade, until the connection is handed over.
   var answered: [Int: AnsweredUpgrade] = [:]
   /// The peers that this node calls, and how often in a row that failed.
@@ -84,6 +88,7 @@ public actor Node {
     log = configuration.log
     identity = signer.identity
     documents = DocumentResolver(loop: loop, settings: configuration.resolver)
+    gate = HandshakeGate(responder: signer.identity.did, limits: configuration.admissionLimits, now: .now)
     let box = NodeReference()
     writer = JournalWriter(store: store) { report in box.node?.committed(report) }
     box.node = self

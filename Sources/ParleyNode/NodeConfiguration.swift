@@ -27,6 +27,8 @@ public struct NodeConfiguration: Sendable {
   public var quoting: Quoting?
   /// When the keys of a channel are renewed.
   var channelLimits = ChannelLimits()
+  /// What those are granted who have not proved who they are.
+  var admissionLimits = AdmissionLimits()
   /// What the operator is told.
   public var log: Log
 

@@ -24,7 +24,7 @@ final class PeerChannel {
   enum Event {
     /// Nothing to tell.
     case nothing
-    /// Message 1 was answered.
+    /// Message 1 was answered, if only with a request for work.
     case answered
     /// Message 3 is open: the node decides about the claim, and then calls ``accept(_:)`` or ``erase()``.
     case claim(IdentityClaim)
@@ -41,6 +41,7 @@ final class PeerChannel {
     case awaitingMessage3(Responder)
     case awaitingDecision(Responder)
     case awaitingMessage2(Initiator)
+    case awaitingWork(Initiator)
     case awaitingAccept(Initiator)
     case open(SecureChannel)
     case ended
@@ -74,6 +75,14 @@ final class PeerChannel {
   /// Calls ``tick()`` after a while.
   var wakeUp: ((Duration) -> ScheduledWork)?
   private var renewal: ScheduledWork?
+  /// Decides whether a message 1 may go on.
+  var gate: (([UInt8]) throws(HandshakeError) -> HandshakeGate.Decision)?
+  /// How often the responder has asked for work on this connection.
+  var retries = 0
+  /// What a responder under load has asked for.
+  private var work: ProofOfWork?
+  /// The tokens of this session: the responder's to recognize, the initiator's to spend.
+  private(set) var priorityTokens: [[UInt8]] = []
 
   /// The dialling side, after the upgrade that carried message 1.
   init(
@@ -116,6 +125,7 @@ final class PeerChannel {
     case .open: true
     case .awaitingMessage1: false
     case .awaitingMessage2: false
+    case .awaitingWork: false
     case .awaitingMessage3: false
     case .awaitingDecision: false
     case .awaitingAccept: false
@@ -129,6 +139,10 @@ final class PeerChannel {
   func receive(_ bytes: [UInt8]) throws(HandshakeError) -> Event {
     switch exchange(.ended) {
     case .awaitingMessage1(var responder):
+      if try askForWork(bytes) {
+        state = .awaitingMessage1(responder)
+        return .answered
+      }
       connection.send(binary: try responder.receiveMessage1(bytes, prologue: prologue))
       failsAtDeadline = true
       state = .awaitingMessage3(responder)
@@ -141,7 +155,19 @@ final class PeerChannel {
       // The initiator may not speak before the answer.
       _ = try responder.openMessage3(bytes)
       return .nothing
+    case .awaitingWork(var initiator):
+      // The responder has said what it wants, and waits.
+      _ = try initiator.receiveMessage2(bytes)
+      return .nothing
     case .awaitingMessage2(var initiator):
+      if bytes.count == Retry.byteCount {
+        let task = try initiator.receiveRetry(bytes)
+        work = task.work
+        retries += 1
+        renewal = wakeUp?(task.delay)
+        state = .awaitingWork(initiator)
+        return .nothing
+      }
       connection.send(binary: try initiator.receiveMessage2(bytes))
       state = .awaitingAccept(initiator)
       return .nothing
@@ -162,7 +188,15 @@ final class PeerChannel {
         endedInOrder = true
         state = .open(channel)
         return .closedByPeer
-      case .offer, .reply, .done, .accept, .refuse:
+      case .resume:
+        // The negotiation's own SYNC says where both sides stand: nothing is kept to resume from.
+        var none = ResumptionTable(limit: 1)
+        var answer = [UInt8]()
+        _ = try channel.answerResume(from: &none, now: .now, into: &answer)
+        connection.send(binary: answer)
+        state = .open(channel)
+        return .nothing
+      case .offer, .reply, .done, .accept, .refuse, .resumed:
         state = .open(channel)
         try tend()
         return .nothing
@@ -211,6 +245,7 @@ final class PeerChannel {
     case .open(let channel): channel.needsPoll
     case .awaitingMessage1: false
     case .awaitingMessage2: false
+    case .awaitingWork: false
     case .awaitingMessage3: false
     case .awaitingDecision: false
     case .awaitingAccept: false
@@ -220,12 +255,39 @@ final class PeerChannel {
 
   /// Does what is due by now.
   func tick() {
+    guard work == nil else { return pay() }
     do throws(HandshakeError) {
       try tend()
     } catch {
       refuse()
     }
   }
+
+  /// Sends the answer to a message 1 that has to pay first; whether it has to.
+  private func askForWork(_ message1: [UInt8]) throws(HandshakeError) -> Bool {
+    guard case .retry(let retry) = try gate?(message1) else { return false }
+    guard retries < Retry.countLimit else { throw .tooManyRetries }
+    retries += 1
+    connection.send(binary: retry)
+    return true
+  }
+
+  /// Goes on with the work that the responder has asked for, a little at a time.
+  private func pay() {
+    guard var search = work, case .awaitingWork(var initiator) = exchange(.ended) else { return }
+    if let found = search.search(Self.hashesAtATime) {
+      work = nil
+      connection.send(binary: initiator.resend(work: found))
+      state = .awaitingMessage2(initiator)
+    } else {
+      work = search
+      state = .awaitingWork(initiator)
+      renewal = wakeUp?(.zero)
+    }
+  }
+
+  /// So few that nothing else on the loop has to wait long.
+  private static let hashesAtATime = 256
 
   /// Renews the channel's keys when that is due, and ends a channel that is too old.
   private func tend() throws(HandshakeError) {
@@ -274,6 +336,7 @@ final class PeerChannel {
   private func begin(_ channel: consuming SecureChannel) throws(HandshakeError) -> PeerIdentity {
     let peer = channel.peer
     self.peer = peer
+    priorityTokens = channel.priorityTokens
     failsAtDeadline = false
     deadline?.cancel()
     connection.markAuthenticated()

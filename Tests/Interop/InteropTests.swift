@@ -64,7 +64,9 @@ struct InteropTests {
     }
   }
 
-  @Test("our taker takes from Python's maker", arguments: [[], ["--post-quantum"], ["--chunk", "16000"]])
+  @Test(
+    "our taker takes from Python's maker",
+    arguments: [[], ["--post-quantum"], ["--chunk", "16000"], ["--retries", "2"]])
   func pythonResponds(more: [String]) async throws {
     try await Self.withFolder { folder in
       let python = try PythonPeer(
@@ -141,6 +143,7 @@ struct MisbehaviourTests {
   ]
   static let faultsOfResponders = [
     "garbage-m2": "decryptionFailed", "garbage-accept": "recordDecryptionFailed",
+    "retry-too-hard": "malformedRetry", "retry-without-end": "tooManyRetries",
     "wrong-signing-key": "invalidSignature", "wrong-did": "wrongDID", "truncated-record": "wrongRecordLength",
     "oversized-frame": "messageTooBig", "replayed-record": "recordDecryptionFailed", "forged-confirm": "code=FORGED",
   ]

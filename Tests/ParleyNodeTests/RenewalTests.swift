@@ -31,7 +31,27 @@ struct RenewalTests {
     await maker.stop()
   }
 
-  private static func start(_ folder: URL, _ listener: ListeningSocket?) async throws -> Node {
+  @Test("a node under load has its callers work, and lets those in first whom it knows")
+  func load() async throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "parley-load-\(UUID().uuidString.prefix(8))")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let listener = try ListeningSocket()
+    let maker = try await Self.start(folder.appending(path: "maker"), listener, freeLoad: -1)
+    let taker = try await Self.start(folder.appending(path: "taker"), nil)
+    _ = try await taker.connect(NodeIdentity.longForm(maker.identity))
+    #expect(await taker.retries == 1)
+    #expect(await taker.priorityTokens[maker.identity.did]?.count == 4)
+    // The next call has a token to show.
+    await taker.hangUp()
+    #expect(await Self.eventually { await taker.isConnectedAgain })
+    #expect(await taker.retries == 0)
+    await taker.stop()
+    await maker.stop()
+  }
+
+  private static func start(
+    _ folder: URL, _ listener: ListeningSocket?, freeLoad: Int = 200
+  ) async throws -> Node {
     let home = NodeHome(path: folder.path())
     let passphrase = Array("correct horse".utf8)
     let endpoint = listener.map { "ws://127.0.0.1:\($0.address.port)" }
@@ -40,12 +60,13 @@ struct RenewalTests {
     var configuration = NodeConfiguration(home: home, log: .standardError(.error))
     configuration.allowsAnyone = true
     configuration.listen = listener.map { .descriptor($0.descriptor) }
+    configuration.admissionLimits.freeLoad = freeLoad
     configuration.channelLimits.renewalAge = .milliseconds(20)
     configuration.channelLimits.epochAge = .seconds(10)
     return try await Node.start(configuration, signer: home.openSigner(passphrase: passphrase))
   }
 
-  static func eventually(within limit: Duration = .seconds(20), _ condition: () async -> Bool) async -> Bool {
+  static func eventually(within limit: Duration = .seconds(100), _ condition: () async -> Bool) async -> Bool {
     let deadline = ContinuousClock.now + limit
     while ContinuousClock.now < deadline {
       if await condition() { return true }
@@ -97,6 +118,15 @@ struct RenewalTests {
 extension Node {
   /// The epoch in which the node's only channel sends.
   fileprivate var epoch: UInt32 { channels.values.first?.counters?.sent.epoch ?? 0 }
+
+  /// How often the responder of the node's only channel has asked for work.
+  fileprivate var retries: Int? { channels.values.first?.retries }
+
+  /// Whether the channel is not the first one, and open.
+  fileprivate var isConnectedAgain: Bool { nextChannelNumber > 1 && channels.values.first?.isOpen == true }
+
+  /// Ends the node's channels; it calls again by itself.
+  fileprivate func hangUp() { for channel in channels.values { channel.close() } }
 }
 
 /// Two ends of a channel over a socket of this machine, both on one loop.
@@ -121,6 +151,9 @@ final class ChannelPair: @unchecked Sendable {
     limits.epochRecords = 8
     let (maker, taker) = (try Self.signer(1, postQuantum), try Self.signer(2, postQuantum))
     let (makerKey, takerKey) = (X25519.PrivateKey(), X25519.PrivateKey())
+    // Other tests may keep every thread busy for longer than a ping would wait.
+    var patient = WebSocketLimits.peerPort
+    patient.pingInterval = .seconds(600)
     var policy = UpgradePolicy(subprotocols: [Prologue.subprotocol], requiresSubprotocol: true)
     policy.allowedOrigins = []
     let prologue = try Prologue(
@@ -129,7 +162,7 @@ final class ChannelPair: @unchecked Sendable {
     server = try WebSocketServer(
       loop: loop,
       configuration: .init(
-        address: .address(#require(SocketAddress("127.0.0.1", port: 0))), policy: policy, limits: .peerPort)
+        address: .address(#require(SocketAddress("127.0.0.1", port: 0))), policy: policy, limits: patient)
     ) { [weak self] _, _ in
       .accept(subprotocol: Prologue.subprotocol) { [weak self] connection in
         let channel = PeerChannel(
@@ -141,7 +174,7 @@ final class ChannelPair: @unchecked Sendable {
     }
     guard let port = server?.localAddress.port, let url = WebURL("ws://127.0.0.1:\(port)/") else { return }
     var options = WebSocketClient.Options(subprotocols: [Prologue.subprotocol])
-    options.limits = .peerPort
+    options.limits = patient
     let connection = try await WebSocketClient.connect(to: url, on: loop, options: options)
     await run { pair in
       let machine = Initiator(signer: taker, responder: maker.identity, staticKey: takerKey)

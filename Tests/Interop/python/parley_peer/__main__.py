@@ -95,6 +95,7 @@ def run_respond(arguments: argparse.Namespace) -> int:
         lifetime=arguments.lifetime,
         deadline=arguments.deadline,
         refuse_session=arguments.refuse_session,
+        retries=arguments.retries,
         document_in_message2=arguments.document_in_m2,
         chunk=arguments.chunk,
         spec_hashes={name: bytes.fromhex(value) for name, value in pairs},
@@ -112,7 +113,8 @@ def run_identity(arguments: argparse.Namespace) -> int:
 
 def run_vectors(_: argparse.Namespace) -> int:
     counts = vectors.check_all()
-    print(json.dumps({"vectors": "absent" if counts is None else counts}))
+    channel = vectors.check_channel()
+    print(json.dumps({"vectors": "absent" if counts is None else counts, "channel": channel}))
     return 0
 
 
@@ -171,6 +173,7 @@ def parse_arguments() -> argparse.Namespace:
     maker.add_argument("--life-ms", type=int, default=2000)
     maker.add_argument("--refuse", metavar="CODE", help="answer each request with this Reject")
     maker.add_argument("--refuse-session", type=int, metavar="CODE", help="REFUSE instead of ACCEPT")
+    maker.add_argument("--retries", type=int, default=0, metavar="N", help="RETRYs before message 2")
     maker.add_argument("--document-in-m2", action="store_true", help="send the own document, though the peer has it")
     maker.add_argument("--spec-hash", action="append", default=[], metavar="INSTRUMENT=HEX")
     maker.add_argument("--connections", type=int, help="exit after so many have ended")

@@ -79,6 +79,27 @@ class GarbageAccept(Hooks):
         return u32(0) + secrets.token_bytes(272)
 
 
+class RetryTooHard(Hooks):
+    """More work than an initiator does: d = 255."""
+
+    def retry(self, message: bytes) -> bytes:
+        return message[:32] + b"\xff" + message[33:]
+
+
+class RetryTooSlow(Hooks):
+    """A longer wait than an initiator takes: 65,535 ms."""
+
+    def retry(self, message: bytes) -> bytes:
+        return message[:33] + b"\xff\xff"
+
+
+class RetryWithoutEnd(Hooks):
+    """Free of work, and again and again."""
+
+    def retry(self, message: bytes) -> bytes:
+        return message[:32] + bytes(3)
+
+
 class AcceptForOthers(Hooks):
     def accept(self, accept: Accept, channel: Channel) -> bytes:
         swapped = replace(accept, did_initiator=accept.did_responder, did_responder=accept.did_initiator)

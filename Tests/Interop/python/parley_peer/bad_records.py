@@ -14,6 +14,7 @@ from .noise import hkdf_expand, public_raw
 from .packing import pack
 from .peer import Hooks, PeerConnection
 from .ratchet import Part
+from .resumption import Resumable
 from .session import FrameType
 from .stream import split
 from .wire import u32
@@ -283,3 +284,23 @@ async def done_wrong_epoch(connection: PeerConnection) -> None:
 
 async def done_extended(connection: PeerConnection) -> None:
     await _replace_done(connection, RecordType.DONE, u32(1) + b"\0")
+
+
+# Resumption
+
+
+def _resume(connection: PeerConnection) -> bytes:
+    return Resumable(bytes(16), bytes(32), connection.peer.did).resume(connection.channel.transcript_hash, {0: 1})
+
+
+async def resume_late(connection: PeerConnection) -> None:
+    """SYNC has gone before it."""
+    await connection.send_record(RecordType.RESUME, _resume(connection))
+
+
+async def resume_from_responder(connection: PeerConnection) -> None:
+    await connection.send_record(RecordType.RESUME, _resume(connection))
+
+
+async def resumed_unasked(connection: PeerConnection) -> None:
+    await connection.send_record(RecordType.RESUMED, b"")

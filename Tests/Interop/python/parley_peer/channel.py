@@ -12,6 +12,7 @@ from .handshake import Secrets
 from .identity import Identity, Signer
 from .noise import hkdf_expand
 from .ratchet import Ratchet
+from .resumption import Resumable, Streams, answer
 from .wire import u32, u64
 
 RECORDS_PER_KEY = 512
@@ -125,6 +126,12 @@ class Channel:
         self.exporter = secrets.exporter
         self.transcript_hash = secrets.transcript_hash
         self.ratchet = Ratchet(secrets, initiator, signer, peer)
+        self.continuity = secrets.continuity
+        self.peer = peer.did
+        self.resume_id = b""
+        self.resumable: dict[bytes, Resumable] = {}  # R: sessions that this peer may name
+        self.resumed: Streams | None = None
+        self._asked: Resumable | None = None
         self.outbox: list[bytes] = []
         self._next: Direction | None = None
 
@@ -150,7 +157,28 @@ class Channel:
             self._receive_reply(body)
         elif kind is RecordType.DONE:
             raise RecordError("UNEXPECTED_RECORD", "DONE")
+        elif kind is RecordType.RESUME:
+            self._receive_resume(body)
+        elif kind is RecordType.RESUMED:
+            self._receive_resumed(body)
         return kind, body
+
+    def resume(self, session: Resumable, streams: Streams) -> bytes:
+        """I: asks about an earlier session, as its first record."""
+        self._asked = session
+        return self.seal(RecordType.RESUME, session.resume(self.transcript_hash, streams))
+
+    def _receive_resume(self, body: bytes) -> None:
+        if self.initiator or self.receiving.epoch != 0 or self.receiving.sequence != 1:
+            raise RecordError("UNEXPECTED_RECORD", "RESUME")
+        answered, self.resumed = answer(self.resumable, self.peer, self.transcript_hash, body)
+        self.outbox.append(self.seal(RecordType.RESUMED, answered))
+
+    def _receive_resumed(self, body: bytes) -> None:
+        if self._asked is None:
+            raise RecordError("UNEXPECTED_RECORD", "RESUMED")
+        session, self._asked = self._asked, None
+        self.resumed = session.check_resumed(body, self.transcript_hash)
 
     def _receive_offer(self, body: bytes) -> None:
         if self.initiator or self._next is not None:

@@ -20,7 +20,8 @@ from .identity import (
     short_form,
 )
 from .noise import NoiseInitiator, NoiseKeys, NoiseResponder, NoiseResult, hkdf_expand, hkdf_extract, hmac_sha256
-from .wire import Reader, lp, sha256, u16, u32
+from .retry import MAX_RETRIES, Retry, search
+from .wire import Reader, lp, sha256, u16, u32, u64
 
 SUBPROTOCOL = "parley.v1"
 CONTEXT = "parley/psc1"
@@ -228,12 +229,29 @@ class Initiator:
         self._signer = signer
         self._responder = responder
         self._noise = NoiseInitiator(keys or NoiseKeys())
-        fixed = u16(1) + u16(0) + bytes(32) + bytes(8)
-        mac = message1_mac(responder.did, self._noise.e + self._noise.e1 + fixed)
-        self.message1 = self._noise.write_message1(fixed + mac)
+        self._retries = 0
+        self.message1 = self._write_message1(bytes(32), 0)
+
+    def _write_message1(self, token: bytes, work: int) -> bytes:
+        fixed = u16(1) + u16(0) + token + u64(work)
+        mac = message1_mac(self._responder.did, self._noise.e + self._noise.e1 + fixed)
+        return self._noise.write_message1(fixed + mac)
 
     def begin(self, bound: bytes) -> None:
+        self._bound = bound
         self._noise.begin(bound)
+
+    def read_retry(self, message: bytes, keys: NoiseKeys | None = None) -> Retry:
+        """§8.3: fresh keys, and the work that R asks for. Afterwards `message1` is the next one, due after the delay."""
+        retry = Retry.decode(message)
+        self._retries += 1
+        if self._retries > MAX_RETRIES:
+            raise HandshakeError("RETRIES")
+        self._noise = NoiseInitiator(keys or NoiseKeys())
+        work = search(retry.cookie, self._noise.e + self._noise.e1, retry.difficulty)
+        self.message1 = self._write_message1(retry.cookie, work)
+        self._noise.begin(self._bound)
+        return retry
 
     def read_message2(self, message: bytes) -> bytes:
         """Message 3. Afterwards `peer` and `secrets` are set."""

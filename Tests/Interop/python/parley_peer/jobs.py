@@ -62,6 +62,7 @@ class RespondJob:
     chunk: int = MAX_BODY
     spec_hashes: dict[str, bytes] = field(default_factory=dict)
     refuse_session: int | None = None
+    retries: int = 0
     document_in_message2: bool = False
     misbehaviour: Misbehaviour | None = None
 
@@ -124,7 +125,8 @@ async def respond(job: RespondJob, log: Log, listening: asyncio.Future[int] | No
     hooks = job.misbehaviour.hooks() if job.misbehaviour is not None else None
     if job.document_in_message2:
         hooks = DocumentInMessage2()
-    listener = Listener(maker.handle, maker.failed, hooks, job.deadline, job.refuse_session)
+    retries = max(job.retries, 0 if job.misbehaviour is None else job.misbehaviour.retries)
+    listener = Listener(maker.handle, maker.failed, hooks, job.deadline, job.refuse_session, retries)
     async with listener.listen(job.host, job.port, job.make_signer) as port:
         assert listener.signer is not None
         maker.signer = listener.signer

@@ -26,6 +26,7 @@ class Misbehaviour:
     act: Callable[[PeerConnection], Awaitable[None]] | None = None
     late_by: float | None = None
     post_quantum: bool = False
+    retries: int = 0
 
 
 _CLOSED: dict[str, object] = {"code": 1008, "traded": False}
@@ -80,6 +81,12 @@ ALL = [
     Misbehaviour("long-message", "IR", _FATAL, act=bad_channel.long_message),
     Misbehaviour("close-without-record", "IR", _FATAL, act=bad_channel.close_without_record),
     Misbehaviour("drop", "IR", _FATAL, act=bad_channel.drop),
+    Misbehaviour("retry-too-hard", "R", _CLOSED, bad_channel.RetryTooHard, retries=1),
+    Misbehaviour("retry-too-slow", "R", _CLOSED, bad_channel.RetryTooSlow, retries=1),
+    Misbehaviour("retry-without-end", "R", _CLOSED, bad_channel.RetryWithoutEnd, retries=9),
+    Misbehaviour("resume-late", "I", _FATAL, act=bad_records.resume_late),
+    Misbehaviour("resume-from-responder", "R", _FATAL, act=bad_records.resume_from_responder),
+    Misbehaviour("resumed-unasked", "IR", _FATAL, act=bad_records.resumed_unasked),
     Misbehaviour("accept-removed", "R", _FATAL, bad_records.AcceptRemoved),
     Misbehaviour("dropped-record", "IR", _FATAL, act=bad_records.dropped_record),
     Misbehaviour("reordered-records", "IR", _FATAL, act=bad_records.reordered_records),

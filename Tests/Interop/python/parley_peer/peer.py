@@ -24,6 +24,7 @@ from .errors import HandshakeError, PeerError, RecordError
 from .handshake import MESSAGE1_SIZE, SUBPROTOCOL, Accept, IdentityPayload, Initiator, Responder, prologue
 from .identity import Identity, Signer
 from .multiformats import base64url_decode, base64url_encode
+from .retry import MAX_RETRIES, RETRY_SIZE, Cookies
 from .wire import u16
 
 HEADER = "Parley-Handshake"
@@ -33,6 +34,8 @@ HANDSHAKE_DEADLINE = 10.0
 MESSAGE1_DEADLINE = 3.0
 CLOSE_DEADLINE = 2.0
 POLICY_VIOLATION = 1008
+RETRY_DIFFICULTY = 12
+CONTROL = (RecordType.OFFER, RecordType.REPLY, RecordType.DONE, RecordType.RESUME, RecordType.RESUMED)
 
 
 @dataclass(eq=False)
@@ -77,6 +80,9 @@ class Hooks:
         return message
 
     def message3(self, message: bytes) -> bytes:
+        return message
+
+    def retry(self, message: bytes) -> bytes:
         return message
 
     def accept(self, accept: Accept, channel: Channel) -> bytes:
@@ -149,7 +155,7 @@ class PeerConnection:
                     raise RecordError("RECORD_LENGTH", str(len(record)))
                 kind, body = self.channel.open(record)
                 self.last_received = record
-                if kind in (RecordType.OFFER, RecordType.REPLY, RecordType.DONE):
+                if kind in CONTROL:
                     await self.flush()
                     continue
                 if kind is RecordType.CLOSE:
@@ -263,7 +269,13 @@ async def _initiate(
         initiator.begin(prologue(SUBPROTOCOL, socket.subprotocol, responder.did))
         for message in hooks.messages1(initiator.message1, in_header):
             await _send(socket, message)
-        message3 = initiator.read_message2(await _receive_handshake(socket))
+        message2 = await _receive_handshake(socket)
+        while len(message2) == RETRY_SIZE:
+            retry = initiator.read_retry(message2)
+            await asyncio.sleep(retry.milliseconds / 1000)
+            await _send(socket, initiator.message1)
+            message2 = await _receive_handshake(socket)
+        message3 = initiator.read_message2(message2)
         await _send(socket, hooks.message3(message3))
         channel = Channel(initiator.secrets, True, signer, initiator.peer)
         kind, body = channel.open(await _receive_handshake(socket))
@@ -298,6 +310,7 @@ class _FirstFlight(ServerConnection):
     def __init__(self, protocol: ServerProtocol, server: Server, **options: Any) -> None:
         super().__init__(protocol, server, **options)
         self.message1: bytes | None = None
+        self.retries = 0
         self.first_message: Callable[[_FirstFlight], bytes | None] = lambda _: None
         send_response = protocol.send_response
 
@@ -331,12 +344,15 @@ class Listener:
         hooks: Hooks | None = None,
         deadline: float = HANDSHAKE_DEADLINE,
         refuse_code: int | None = None,
+        retries: int = 0,
     ) -> None:
         self._handle = handle
         self._failed = failed
         self._hooks = hooks or Hooks()
         self._deadline = deadline
         self._refuse_code = refuse_code
+        self._retries = retries
+        self._cookies = Cookies(RETRY_DIFFICULTY)
         self._responders: dict[Connection, Responder] = {}
         self.signer: Signer | None = None
 
@@ -382,6 +398,13 @@ class Listener:
         socket.first_message = self._first_message
         return None
 
+    def _retry(self, socket: Connection, message1: bytes, sent: int) -> bytes | None:
+        """§8.3: what asks for work, while this side wants more of it."""
+        source = socket.remote_address[0].encode()
+        token, keys = message1[1220:1252], message1[:1216]
+        is_paid = self._cookies.is_paid(source, token, keys, int.from_bytes(message1[1252:1260], "big"))
+        return None if sent >= self._retries and (is_paid or sent == 0) else self._cookies.retry(source)
+
     def _message2(self, socket: Connection, message1: bytes) -> bytes:
         request = socket.request
         assert request is not None and self.signer is not None
@@ -391,6 +414,9 @@ class Listener:
 
     def _first_message(self, socket: _FirstFlight) -> bytes | None:
         assert socket.message1 is not None
+        if retry := self._retry(socket, socket.message1, 0):
+            socket.retries, socket.message1 = 1, None
+            return self._hooks.retry(retry)
         try:
             return self._message2(socket, socket.message1)
         except HandshakeError as error:
@@ -425,6 +451,13 @@ class Listener:
             async with asyncio.timeout(MESSAGE1_DEADLINE):
                 message1 = await _receive_handshake(socket)
             responder.check_message1(message1)
+            while retry := self._retry(socket, message1, socket.retries):
+                socket.retries += 1
+                if socket.retries > max(MAX_RETRIES, self._retries):
+                    raise HandshakeError("RETRIES")
+                await _send(socket, self._hooks.retry(retry))
+                message1 = await _receive_handshake(socket)
+                responder.check_message1(message1)
             await _send(socket, self._message2(socket, message1))
         message3 = await _receive_handshake(socket)
         try:

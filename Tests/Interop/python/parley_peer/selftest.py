@@ -31,6 +31,7 @@ from .jobs import InitiateJob, RespondJob, initiate, respond
 from .misbehave import Misbehaviour
 from .peer import HANDSHAKE_DEADLINE, Hooks
 from .report import Log
+from .resumption import Resumable, answer
 
 INSTRUMENT = "BTC-27NOV26-100000-C"
 SPEC = bytes.fromhex("dcf43dc152ef5bdaad356d4a32384568d2feb60097da7a064c4f9e7b961df0a7")
@@ -66,6 +67,7 @@ async def _run(
         deadline=options.pop("deadline", HANDSHAKE_DEADLINE),
         chunk=options.get("chunk", MAX_BODY),
         refuse_session=options.pop("refuse_session", None),
+        retries=options.pop("retries", 0),
         document_in_message2=options.pop("document_in_message2", False),
         misbehaviour=options.pop("bad_maker", None),
     )
@@ -127,6 +129,7 @@ async def _misbehaves(item: Misbehaviour, role: str) -> None:
 
 async def _vectors() -> None:
     vectors.check_all()
+    vectors.check_channel()
 
 
 async def _instruments() -> None:
@@ -200,6 +203,9 @@ def cases() -> dict[str, Case]:
         "renewed keys": lambda: _renews((False, False)),
         "renewed keys, suite 2": lambda: _renews((True, True)),
         "renewed keys, suite 2 to 1": lambda: _renews((True, False)),
+        "one RETRY": lambda: _trades(_plan(), firm, 110, retries=1),
+        "two RETRYs, headerless": lambda: _trades(_plan(), firm, 110, retries=2, headerless=True),
+        "resumption": _resumption,
         "chunks of 7": lambda: _trades(_plan(counters=[104]), firm, 104, chunk=7),
         "counter met": lambda: _trades(_plan(counters=[104, 106]), firm, 106),
         "counter by": lambda: _trades(_plan(side="sell", counters_by=[3, 2]), firm, 105),
@@ -216,6 +222,20 @@ def cases() -> dict[str, Case]:
         for role in item.roles:
             found[f"{item.name} {role}"] = lambda item=item, role=role: _misbehaves(item, role)
     return found
+
+
+async def _resumption() -> None:
+    """One session takes over from another, once, and only for the same DID within the hour."""
+    old, table = Resumable(bytes(16), bytes(32), "a", {0: 5}), {}
+    body = old.resume(bytes(32), {0: 3})
+    for peer, age, good in (("a", 3599.0, True), ("b", 0.0, False), ("a", 3601.0, False)):
+        table[old.resume_id] = Resumable(bytes(16), bytes(32), "a", {0: 5}, time.monotonic() - age)
+        answered, streams = answer(table, peer, bytes(32), body)
+        _expect("resumption", {"streams": streams, "left": len(table)}, streams={0: 3} if good else None, left=0)
+        _expect("resumption", {"learned": old.check_resumed(answered, bytes(32))}, learned={0: 5} if good else None)
+    table[old.resume_id] = old
+    replayed = answer(table, "a", b"other" * 6 + b"xx", body)[1]
+    _expect("replayed", {"streams": replayed, "left": len(table)}, streams=None, left=0)
 
 
 async def _renews(suites: tuple[bool, bool]) -> None:

@@ -16,12 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from .channel import Channel, RecordType
+from . import resumption
+from .channel import Channel, Direction, RecordType
 from .handshake import (
     Accept,
     IdentityPayload,
     Initiator,
     Responder,
+    Secrets,
     check_identity,
     make_payload,
     prologue,
@@ -29,6 +31,9 @@ from .handshake import (
 )
 from .identity import Identity, Signature, Signer, peer4_encode, resolve
 from .noise import NoiseKeys, public_raw
+from .ratchet import Ratchet, RatchetKeys
+from .resumption import Resumable
+from .retry import Retry, cookie
 
 
 def vector_folder() -> Path | None:
@@ -232,8 +237,79 @@ def check_peer4(path: Path) -> int:
     return len(examples)
 
 
+def check_channel() -> int:
+    """`docs/protocol/vectors/secure-channel.json`: a renewal, a resumption and a RETRY, made again from their inputs."""
+    path = Path(__file__).resolve().parents[4] / "docs/protocol/vectors/secure-channel.json"
+    raw = json.loads(path.read_text())
+    parts = {
+        part: {name: bytes.fromhex(value) for name, value in values.items()}
+        for part, values in raw.items()
+        if isinstance(values, dict)
+    }
+    done = [*_check_renewal(parts["parties"], parts["renewal"]), *_check_resumption(parts["resumption"])]
+    return len([*done, *_check_retry(parts["parties"], parts["retry"])])
+
+
+def _check_renewal(parties: dict[str, bytes], vector: dict[str, bytes]) -> list[str]:
+    signers = {
+        role: Signer(
+            resolve(parties[f"did_{role}"].decode(), parties[f"document_{role}"]),
+            Ed25519PrivateKey.from_private_bytes(parties[f"ed25519_seed_{role}"]),
+        )
+        for role in "IR"
+    }
+    secrets = Secrets(vector["th"], b"", b"", b"", vector["ratchet_0"], b"", b"")
+    initiator = Ratchet(secrets, True, signers["I"], signers["R"].identity)
+    responder = Ratchet(secrets, False, signers["R"], signers["I"].identity)
+    kem = MLKEM768PrivateKey.from_seed_bytes(vector["kem_seed_dz"])
+    mine = RatchetKeys(X25519PrivateKey.from_private_bytes(vector["e_I"]), kem)
+    theirs = RatchetKeys(
+        X25519PrivateKey.from_private_bytes(vector["e_R"]), kem, lambda _: (vector["kem_ct"], vector["kem_K"])
+    )
+    _expect("OFFER", initiator.make_offer(mine), vector["offer"])
+    _expect("REPLY", responder.answer(vector["offer"], theirs), vector["reply"])
+    done = initiator.finish(vector["reply"])
+    _expect("secrets of both sides", initiator.secrets, responder.secrets)
+    _expect("next ratchet secret", initiator.secrets.ratchet, vector["ratchet_1"])
+    sender = Direction(initiator.secrets.i2r, b"I", 1)
+    _expect("DONE", sender.seal(RecordType.DONE, done), vector["done_record"])
+    _expect("APP of I", sender.seal(RecordType.APP, bytes([1, 2, 3])), vector["app_record_I"])
+    answer = Direction(initiator.secrets.r2i, b"R", 1).seal(RecordType.APP, bytes([4, 5]))
+    _expect("APP of R", answer, vector["app_record_R"])
+    return ["OFFER", "REPLY", "secrets", "ratchet", "DONE", "APP of I", "APP of R"]
+
+
+def _check_resumption(vector: dict[str, bytes]) -> list[str]:
+    session = Resumable(vector["resume"][:16], vector["continuity"], "peer", {0: 7, 9: 2**64 - 1})
+    _expect("RESUME", session.resume(vector["th_new"], {0: 3}), vector["resume"])
+    table = {session.resume_id: session}
+    answered, streams = resumption.answer(table, "peer", vector["th_new"], vector["resume"])
+    _expect("RESUMED", answered, vector["resumed"])
+    _expect("streams of I", streams, {0: 3})
+    _expect("the session is gone", table, {})
+    _expect("streams of R", session.check_resumed(vector["resumed"], vector["th_new"]), session.streams)
+    _expect("a second time", resumption.answer(table, "peer", vector["th_new"], vector["resume"]), (b"", None))
+    return ["RESUME", "RESUMED", "streams of I", "the session is gone", "streams of R", "a second time"]
+
+
+def _check_retry(parties: dict[str, bytes], vector: dict[str, bytes]) -> list[str]:
+    retry = Retry.decode(vector["retry"])
+    bucket = int.from_bytes(vector["bucket"], "big")
+    _expect("RETRY", retry.encode(), vector["retry"])
+    _expect("cookie", cookie(vector["cookie_key"], retry.difficulty, bucket, vector["source"]), retry.cookie)
+    responder = resolve(parties["did_R"].decode(), parties["document_R"])
+    signer = Signer(responder, Ed25519PrivateKey.from_private_bytes(parties["ed25519_seed_I"]))
+    initiator = Initiator(signer, responder)
+    initiator.begin(b"")
+    ephemeral = X25519PrivateKey.from_private_bytes(vector["e_I"])
+    kem = MLKEM768PrivateKey.from_seed_bytes(vector["kem_seed_dz"])
+    initiator.read_retry(vector["retry"], NoiseKeys(ephemeral=ephemeral, kem=kem))
+    _expect("message 1", initiator.message1, vector["m1"])
+    return ["RETRY", "cookie", "message 1"]
+
+
 def check_all() -> dict[str, int] | None:
-    """Comparisons per file, or `None` where the folder is absent."""
+    """Comparisons per shared file, or `None` where the folder is absent."""
     folder = vector_folder()
     if folder is None:
         return None
