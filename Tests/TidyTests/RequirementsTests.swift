@@ -10,7 +10,8 @@ enum Requirements {
 
     /// Whether the row gives a test, or says with a reason whose the requirement is, or why there is none yet.
     var isHeld: Bool {
-      !tests.isEmpty || ["Caller's: ", "Not ours: ", "Open: "].contains { holder.hasPrefix($0) && holder.count > $0.count + 10 }
+      !tests.isEmpty
+        || ["Caller's: ", "Not ours: ", "Open: "].contains { holder.hasPrefix($0) && holder.count > $0.count + 10 }
     }
   }
 
