@@ -157,7 +157,7 @@ public struct YamuxMachine: ~Copyable, Sendable {
   /// Accepts a stream of the peer's.
   public mutating func accept(_ id: UInt32) {
     guard var stream = streams[id], stream.isInbound, !stream.isAcknowledged else { return }
-    let grant = limits.windowByteCount - stream.receiveWindow - stream.unreadByteCount
+    let grant = grant(to: stream, id)
     stream.isAcknowledged = true
     stream.receiveWindow += grant
     streams[id] = stream
@@ -199,12 +199,18 @@ public struct YamuxMachine: ~Copyable, Sendable {
     stream.unreadByteCount -= count
     unreadByteCount -= count
     // As a few large updates: each costs a frame.
-    let grant = limits.windowByteCount - stream.receiveWindow - stream.unreadByteCount
+    let grant = grant(to: stream, id)
     if grant >= limits.windowByteCount / 2, !stream.isFinishedByPeer {
       stream.receiveWindow += grant
       send(.windowUpdate, [], id, grant)
     }
     streams[id] = stream
+  }
+
+  /// What may be added to the window of a stream: what was consumed, without what its frame under way still brings.
+  private func grant(to stream: YamuxStream, _ id: UInt32) -> Int {
+    let coming = payload?.stream == id ? payload?.remaining ?? 0 : 0
+    return limits.windowByteCount - stream.receiveWindow - stream.unreadByteCount - coming
   }
 
   /// Says that this side has sent all on a stream; the peer may go on.

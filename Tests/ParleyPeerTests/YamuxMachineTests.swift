@@ -317,6 +317,28 @@ struct YamuxLimitTests {
       error(of: header(type: 0, stream: 1, length: 262_145), to: &machine) == .windowExceeded(1, byteCount: 262_145))
   }
 
+  @Test("what a frame under way still brings is not given again", arguments: [false, true])
+  func windowInsideFrame(isAccepted: Bool) throws {
+    var machine = YamuxMachine(.responder)
+    let opened = try machine.events(header(type: 1, flags: 1, stream: 1))
+    #expect(opened == [.opened(1)])
+    if isAccepted { machine.accept(1) }
+    _ = machine.takeOutput()
+    let half = [UInt8](repeating: 1, count: 128 << 10)
+    let update = header(type: 1, stream: 1, length: 128 << 10)
+    let first = try machine.events(header(type: 0, stream: 1, length: 256 << 10) + half)
+    #expect(first == [.data(1, half)])
+    machine.consume(half.count, of: 1)
+    machine.accept(1)
+    #expect(machine.takeOutput() == update + (isAccepted ? [] : header(type: 1, flags: 2, stream: 1)))
+    let second = try machine.events(half)
+    #expect(second == [.data(1, half)])
+    machine.consume(half.count, of: 1)
+    #expect(machine.takeOutput() == update)
+    #expect(
+      error(of: header(type: 0, stream: 1, length: 262_145), to: &machine) == .windowExceeded(1, byteCount: 262_145))
+  }
+
   @Test("a writer stops at the peer's window, and goes on when it opens")
   func sendWindow() throws {
     var machine = YamuxMachine(.initiator, limits: limits { $0.outputByteCount = 1 << 20 })
