@@ -28,6 +28,20 @@ struct BackPressureTests {
     return try await WebSocketClient.connect(to: url, on: loop, options: options)
   }
 
+  /// A client that has started, and the server's end of its connection, which has not.
+  static func pair(
+    on loop: EventLoop
+  ) async throws -> (server: WebSocketServer, client: WebSocketConnection, accepted: WebSocketConnection) {
+    let accepted = Locked<WebSocketConnection?>(nil)
+    let server = try WebSocketServer(
+      loop: loop, configuration: .init(address: EchoServer.loopback, limits: patient)
+    ) { _, _ in .accept(subprotocol: nil) { connection in accepted.withLock { $0 = connection } } }
+    let client = try await connect(server.localAddress.port, on: loop)
+    await loop.run { Record().start(client) }
+    #expect(await eventually(within: .seconds(30)) { accepted.withLock { $0 } != nil })
+    return (server, client, try #require(accepted.withLock { $0 }))
+  }
+
   // MARK: Conflation
 
   @Test("a slow reader gets the newest message of each key, and never a longer queue")
@@ -227,14 +241,7 @@ struct BackPressureTests {
   @Test("a slow loop over messages stops the reading, and gets every message in order")
   func slowConsumer() async throws {
     try await withLoop { loop in
-      let accepted = Locked<WebSocketConnection?>(nil)
-      let server = try WebSocketServer(
-        loop: loop, configuration: .init(address: EchoServer.loopback, limits: Self.patient)
-      ) { _, _ in .accept(subprotocol: nil) { connection in accepted.withLock { $0 = connection } } }
-      let client = try await Self.connect(server.localAddress.port, on: loop)
-      await loop.run { Record().start(client) }
-      #expect(await eventually(within: .seconds(30)) { accepted.withLock { $0 } != nil })
-      let connection = try #require(accepted.withLock { $0 })
+      let (server, client, connection) = try await Self.pair(on: loop)
       let isPaused = Locked(false)
       let consumer = Task {
         var numbers: [Int] = []
@@ -264,14 +271,7 @@ struct BackPressureTests {
   @Test("a task that is cancelled ends its loop over messages; what then comes does not pile up")
   func cancelledConsumer() async throws {
     try await withLoop { loop in
-      let accepted = Locked<WebSocketConnection?>(nil)
-      let server = try WebSocketServer(
-        loop: loop, configuration: .init(address: EchoServer.loopback, limits: Self.patient)
-      ) { _, _ in .accept(subprotocol: nil) { connection in accepted.withLock { $0 = connection } } }
-      let client = try await Self.connect(server.localAddress.port, on: loop)
-      await loop.run { Record().start(client) }
-      #expect(await eventually(within: .seconds(30)) { accepted.withLock { $0 } != nil })
-      let connection = try #require(accepted.withLock { $0 })
+      let (server, client, connection) = try await Self.pair(on: loop)
       let count = Locked(0)
       let consumer = Task {
         for try await _ in connection { count.withLock { $0 += 1 } }
