@@ -2,8 +2,8 @@
 import PackageDescription
 
 // A package of its own, so that `swift build` at the root never compiles it. To add a benchmark, add its name here
-// and its file as Sources/NAME/NAME.swift. `BenchHandshake`, `BenchRecord` and `BenchWebSocket` stand
-// with their targets below.
+// and its file as Sources/NAME/NAME.swift. `BenchHandshake`, `BenchRecord`, `BenchWebSocket` and the two
+// beside `CPlainOptions` stand with their targets below.
 let names = [
   "BenchBlack76",
   "BenchJournal",
@@ -50,7 +50,15 @@ let package = Package(
       .executableTarget(
         name: "BenchHandshake", dependencies: ["CHandshakePeers", .product(name: "Parley", package: "Parley")],
         swiftSettings: settings, linkerSettings: linkOpenSSL),
+      .target(
+        name: "CPlainOptions",
+        linkerSettings: [.linkedLibrary("mvec", .when(platforms: [.linux])), .linkedLibrary("m")]),
     ]
+    + ["BenchChain", "BenchImpliedVolatility"].map { name in
+      .executableTarget(
+        name: name, dependencies: ["CPlainOptions", "Measure", .product(name: "Parley", package: "Parley")],
+        swiftSettings: settings, linkerSettings: linkOpenSSL)
+    }
     + names.map { name in
       .executableTarget(
         name: name,

@@ -37,6 +37,14 @@ public struct Black76: Hashable, Sendable {
     guard expiry.isFinite, expiry >= 0 else { throw .expiry(expiry) }
     guard volatility.isFinite, volatility >= 0 else { throw .volatility(volatility) }
     guard rate.isFinite else { throw .rate(rate) }
+    self.init(
+      unchecked: right, forward: forward, strike: strike, expiry: expiry, volatility: volatility, rate: rate)
+  }
+
+  /// An option whose numbers were checked before.
+  init(
+    unchecked right: OptionRight, forward: Double, strike: Double, expiry: Double, volatility: Double, rate: Double
+  ) {
     self.right = right
     self.forward = forward
     self.strike = strike

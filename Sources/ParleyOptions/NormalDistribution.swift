@@ -28,8 +28,6 @@ enum NormalDistribution {
   static let densityAtZero = 0.398942280401432677939946
   /// √2.
   private static let squareRootOfTwo = 1.41421356237309504880
-  /// √(π/2).
-  private static let squareRootOfHalfPi = 1.25331413731550025121
 
   /// Beyond this the density is below the smallest double.
   static let vanishing = 39.0
@@ -53,18 +51,10 @@ enum NormalDistribution {
   }
 
   /// The Mills ratio `(1 - N(z)) / n(z)` = √(π/2) erfcx(z/√2), for `z >= -2`.
-  static func millsRatio(_ z: Double) -> Double {
-    if z >= asymptotic {
-      let inverseSquare = 1 / (z * z)
-      var sum = 1.0
-      for term in stride(from: seriesTerms, to: 0, by: -1) {
-        sum = 1 - Double(2 * term - 1) * inverseSquare * sum
-      }
-      return sum / z
-    }
-    let argument = z / squareRootOfTwo
-    let square = argument * argument
-    let rest = (-square).addingProduct(argument, argument)
-    return squareRootOfHalfPi * parley_exp(square) * (1 + rest) * parley_erfc(argument)
+  @inline(__always) static func millsRatio(_ z: Double) -> Double {
+    // Beyond 1e10 the second term of the series, 1/z³, is below rounding, and the polynomials near overflow.
+    if z > 1e10 { return 1 / z }
+    // Left of the middle the tail is more than half: 1/n(z) - R(-z) loses a bit or two.
+    return z >= 0 ? parley_mills(z) : 1 / density(TwoPart(high: z, low: 0)) - parley_mills(-z)
   }
 }

@@ -14,7 +14,7 @@
 ///     else                 F N(d1) - K N(d2) as it stands
 enum OutOfTheMoney {
   /// Half deviations below this go through the Taylor series.
-  private static let smallHalfDeviation = 0.2
+  static let smallHalfDeviation = 0.2
 
   /// - Precondition: `forward <= strike`, `moneyness.h <= 0`.
   static func price(_ moneyness: Moneyness, forward: Double, strike: Double) -> Double {
@@ -46,7 +46,7 @@ enum OutOfTheMoney {
   ///
   /// With u = 1/near > v = 1/far, `u^m - v^m = (u - v) S_m`, where
   /// `S_m = Σ u^i v^(m-1-i)` has only positive terms.
-  private static func asymptoticSpread(near: Double, far: Double, half: Double) -> Double {
+  static func asymptoticSpread(near: Double, far: Double, half: Double) -> Double {
     let (u, v) = (1 / near, 1 / far)
     let difference = 2 * half * u * v
     let (uu, uv) = (u * u, u * v)
@@ -67,17 +67,26 @@ enum OutOfTheMoney {
   ///
   /// With `Y(h) = R(-h)`: `Y' = 1 + h Y`, `Y⁽ⁿ⁺¹⁾ = h Y⁽ⁿ⁾ + n Y⁽ⁿ⁻¹⁾`, and
   /// `Y(h+t) - Y(h-t) = 2 (t Y' + t³/3! Y''' + ...)`.
-  private static func taylorSpread(at h: Double, half: Double) -> Double {
+  static func taylorSpread(at h: Double, half: Double) -> Double {
     var even = NormalDistribution.millsRatio(-h)
     var odd = 1 + h * even
-    var power = half
-    var sum = power * odd
-    for order in stride(from: 1.0, through: 13.0, by: 2.0) {
+    let square = half * half
+    // The derivative of order 2n + 1 is at most 2ⁿ n! times the first, so seven more terms reach 1e-17.
+    var (order, power, sum) = (1.0, half, half * odd)
+    for index in weights.indices {
       even = h * odd + order * even
       odd = h * even + (order + 1) * odd
-      power *= half * half / ((order + 1) * (order + 2))
-      sum += power * odd
+      power *= square * weights[index]
+      let term = power * odd
+      sum += term
+      if term < 0x1p-56 * sum { break }
+      order += 2
     }
     return 2 * sum
   }
+
+  /// 1 / ((2n) (2n + 1)), for n from 1 to 7.
+  private static let weights: InlineArray<7, Double> = [
+    1.0 / 6, 1.0 / 20, 1.0 / 42, 1.0 / 72, 1.0 / 110, 1.0 / 156, 1.0 / 210,
+  ]
 }

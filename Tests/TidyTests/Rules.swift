@@ -62,6 +62,8 @@ enum Rules {
     // Loops over words: every payload byte goes through them.
     "Sources/ParleyWebSocket/FrameHeader.swift", "Sources/ParleyWebSocket/MaskingKey.swift",
     "Sources/ParleyWebSocket/UTF8Validator.swift",
+    // Columns of numbers, handed to C.
+    "Sources/ParleyOptions/OptionColumns+Greeks.swift",
   ]
 
   /// The only files that may name the folder of public vectors, which is outside the repository.
