@@ -1,8 +1,8 @@
 import CMath
 
-/// One European option on a spot price that pays a continuous yield: F. Black, M. Scholes (1973), R. Merton (1973).
+/// One European option on a spot price that pays a continuous yield.
 ///
-/// It is `Black76` on the forward `F = S e^((r-q)T)`, its derivatives taken by the spot.
+/// Black and Scholes (1973) and Merton (1973). It is `Black76` on the forward `F = S e^((r-q)T)`, its derivatives taken by the spot.
 public struct BlackScholes: Hashable, Sendable {
   /// The spot price; positive.
   public let spot: Double

@@ -1,8 +1,8 @@
 import CMath
 
-/// Finds σ√T of an out-of-the-money call from its price, in the manner of P. Jaeckel, "Let's Be Rational" (2015).
+/// Finds σ√T of an out-of-the-money call from its price.
 ///
-/// Everything is in units of the forward: `x = ln(F/K) <= 0`, `c` the undiscounted price over the forward, `s = σ√T`.
+/// In the manner of P. Jaeckel, "Let's Be Rational" (2015). Everything is in units of the forward: `x = ln(F/K) <= 0`, `c` the undiscounted price over the forward, `s = σ√T`.
 /// (The paper divides by √(FK) instead; with the forward, c' is the plain density of d1 and never underflows.)
 ///
 ///     c(s) = N(x/s + s/2) - e^(-x) N(x/s - s/2),   c'(s) = n(x/s + s/2)

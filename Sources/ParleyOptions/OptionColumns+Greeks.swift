@@ -10,7 +10,7 @@ extension OptionColumns {
   /// - Parameter greeks: Where the results go, sized as needed.
   public func price(into greeks: inout GreekColumns) { price(into: &greeks, plainly: false) }
 
-  /// - Parameter plainly: Without AVX2, as on a processor that has none.
+  /// As `price(into:)`; where `plainly`, without AVX2, as on a processor that has none.
   func price(into greeks: inout GreekColumns, plainly: Bool) {
     greeks.resize(count)
     let outside = unsafe forwards.withUnsafeBufferPointer { forward in

@@ -46,6 +46,7 @@ struct RationalCubic {
   /// - Parameters:
   ///   - from: Distance from the left end over `width`, 0 to 1.
   ///   - to: Distance to the right end over `width`: `1 - from`, which the caller may know better.
+  /// - Returns: The value.
   func value(_ from: Double, _ to: Double) -> Double {
     guard bend < 1e100 else { return values.right * from + values.left * to }
     let inner = (bend * values.right - width * slopes.right) * from + (bend * values.left + width * slopes.left) * to
