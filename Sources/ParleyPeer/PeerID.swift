@@ -96,21 +96,25 @@ public struct PeerID: Hashable, Sendable, CustomStringConvertible {
     self.bytes = bytes
   }
 
-  /// Reads either text form: base 58, or a CID of version 1 in base 32.
+  /// Reads either text form: base 58, or a CID of version 1 in base 32, 36 or 58.
   ///
   /// - Throws: ``PeerIDError/malformed``.
   public init(parsing text: String) throws(PeerIDError) {
-    // Base 58 of a multihash begins with `1` or `Q`, a CID in base 32 with its multibase prefix.
-    if text.utf8.first == UInt8(ascii: "b") {
-      guard let cid = Base32.decode(text.dropFirst(), limit: 128), cid.starts(with: [1, 0x72]) else {
-        throw .malformed
-      }
-      try self.init(bytes: Array(cid[2...]))
-    } else {
-      guard let bytes = Base58BTC.decode(text, limit: 128) else { throw .malformed }
-      try self.init(bytes: bytes)
+    // Base 58 of a multihash begins with `1` or `Q`, a CID with its multibase prefix.
+    let digits = String(text.dropFirst())
+    let cid: [UInt8]?
+    switch text.utf8.first {
+    case UInt8(ascii: "b"): cid = Base32.decode(digits, limit: 128)
+    case UInt8(ascii: "k"): cid = Base36.decode(digits, limit: 128)
+    case UInt8(ascii: "z"): cid = Base58BTC.decode(digits, limit: 128)
+    case _: cid = Base58BTC.decode(text, limit: 128).map { Self.cidPrefix + $0 }
     }
+    guard let cid, cid.starts(with: Self.cidPrefix) else { throw .malformed }
+    try self.init(bytes: Array(cid[2...]))
   }
+
+  /// Version 1, of a key of libp2p.
+  private static let cidPrefix: [UInt8] = [1, 0x72]
 
   /// The key, if the name holds it.
   public var publicKey: PeerPublicKey? {
@@ -121,5 +125,5 @@ public struct PeerID: Hashable, Sendable, CustomStringConvertible {
   public var description: String { Base58BTC.encode(bytes) }
 
   /// The CID of version 1, in base 32.
-  public var cid: String { "b" + Base32.encode([1, 0x72] + bytes) }
+  public var cid: String { "b" + Base32.encode(Self.cidPrefix + bytes) }
 }

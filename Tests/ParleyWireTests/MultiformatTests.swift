@@ -50,6 +50,22 @@ struct Base64Tests {
   }
 }
 
+@Suite("Base 36")
+struct Base36Tests {
+  /// From multibase_basic.csv and multibase_leading_zero.csv of multiformats, without the prefix.
+  @Test(arguments: [
+    ("2lcpzo5yikidynfl", "796573206d616e692021"), ("02lcpzo5yikidynfl", "00796573206d616e692021"),
+    ("", ""), ("0", "00"), ("z", "23"), ("10", "24"), ("00z", "000023"),
+  ])
+  func knownTexts(text: String, hex: String) { #expect(Base36.decode(text, limit: 17)?.hex == hex) }
+
+  @Test func refused() {
+    for text in ["A", "-", "a b", "\u{212A}", String(repeating: "a", count: 18)] {
+      #expect(Base36.decode(text, limit: 17) == nil)
+    }
+  }
+}
+
 @Suite("Base 58")
 struct Base58Tests {
   @Test(arguments: [
