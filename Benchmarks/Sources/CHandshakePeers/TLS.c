@@ -1,8 +1,8 @@
 #include <openssl/ssl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "CHandshakePeers.h"
-#include "Clock.h"
 
 // One end: its certificate, and the key that the other must show.
 struct end {
@@ -54,14 +54,18 @@ static int step(SSL *ssl, double *nanoseconds) {
   return result == 1 || SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ;
 }
 
-static int handshake(const struct end *client, const struct end *server, double *client_time, double *server_time) {
-  *client_time = *server_time = 0;
+struct tls_pair {
+  struct end client, server;
+};
+
+int tls_pair_run(struct tls_pair *pair, struct tls_costs *costs) {
+  *costs = (struct tls_costs){0};
   double start = cpu_nanoseconds();
-  SSL *near = SSL_new(client->context);
-  *client_time += cpu_nanoseconds() - start;
+  SSL *near = SSL_new(pair->client.context);
+  costs->client += cpu_nanoseconds() - start;
   start = cpu_nanoseconds();
-  SSL *far = SSL_new(server->context);
-  *server_time += cpu_nanoseconds() - start;
+  SSL *far = SSL_new(pair->server.context);
+  costs->server += cpu_nanoseconds() - start;
   BIO *near_bio = NULL, *far_bio = NULL;
   if (near == NULL || far == NULL || !BIO_new_bio_pair(&near_bio, 65536, &far_bio, 65536)) return __LINE__;
   SSL_set_bio(near, near_bio, near_bio);
@@ -69,7 +73,7 @@ static int handshake(const struct end *client, const struct end *server, double 
   SSL_set_connect_state(near);
   SSL_set_accept_state(far);
   for (int i = 0; i < 4 && !(SSL_is_init_finished(near) && SSL_is_init_finished(far)); i++) {
-    if (!step(near, client_time) || !step(far, server_time)) return __LINE__;
+    if (!step(near, &costs->client) || !step(far, &costs->server)) return __LINE__;
   }
   if (!SSL_is_init_finished(near) || !SSL_is_init_finished(far)) return __LINE__;
   if (strcmp(SSL_get0_group_name(near), "X25519MLKEM768") != 0) return __LINE__;
@@ -78,25 +82,25 @@ static int handshake(const struct end *client, const struct end *server, double 
   return 0;
 }
 
-int measure_tls(int rounds, struct tls_costs *costs) {
-  struct end client = {0}, server = {0};
-  client.peer = &server;
-  server.peer = &client;
-  if (rounds < 1 || rounds > MAXIMUM_ROUNDS || !make_certificate(&client) || !make_certificate(&server) ||
-      !make_context(&client, TLS_client_method()) || !make_context(&server, TLS_server_method())) {
-    return __LINE__;
+struct tls_pair *tls_pair_new(void) {
+  struct tls_pair *pair = calloc(1, sizeof *pair);
+  if (pair == NULL) return NULL;
+  pair->client.peer = &pair->server;
+  pair->server.peer = &pair->client;
+  if (make_certificate(&pair->client) && make_certificate(&pair->server) &&
+      make_context(&pair->client, TLS_client_method()) && make_context(&pair->server, TLS_server_method())) {
+    return pair;
   }
-  double client_samples[MAXIMUM_ROUNDS], server_samples[MAXIMUM_ROUNDS];
-  for (int round = 0; round < rounds; round++) {
-    int line = handshake(&client, &server, &client_samples[round], &server_samples[round]);
-    if (line != 0) return line;
+  tls_pair_free(pair);
+  return NULL;
+}
+
+void tls_pair_free(struct tls_pair *pair) {
+  struct end *ends[] = {&pair->client, &pair->server};
+  for (int i = 0; i < 2; i++) {
+    SSL_CTX_free(ends[i]->context);
+    X509_free(ends[i]->certificate);
+    EVP_PKEY_free(ends[i]->key);
   }
-  costs->client = median(client_samples, rounds);
-  costs->server = median(server_samples, rounds);
-  for (struct end *end = &client; end != NULL; end = end == &client ? &server : NULL) {
-    SSL_CTX_free(end->context);
-    X509_free(end->certificate);
-    EVP_PKEY_free(end->key);
-  }
-  return 0;
+  free(pair);
 }
