@@ -10,7 +10,7 @@ public enum HMACSHA256 {
     unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initialized in
       unsafe key.withUnsafeBytes { key in
         unsafe message.withUnsafeBytes { message in
-          unsafe HashFunction.sha256.authenticate([message], key: key, into: UnsafeMutableRawBufferPointer(buffer))
+          unsafe HashFunction.sha256.authenticate(message, key: key, into: UnsafeMutableRawBufferPointer(buffer))
         }
       }
       initialized = byteCount
@@ -22,7 +22,7 @@ public enum HMACSHA256 {
     unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initialized in
       unsafe key.withUnsafeBytes { key in
         unsafe message.withUnsafeBytes { message in
-          unsafe HashFunction.sha256.authenticate([message], key: key, into: UnsafeMutableRawBufferPointer(buffer))
+          unsafe HashFunction.sha256.authenticate(message, key: key, into: UnsafeMutableRawBufferPointer(buffer))
         }
       }
       initialized = byteCount

@@ -27,7 +27,7 @@ public enum HashFunction: Hashable, Sendable, CaseIterable {
     }
   }
 
-  private var openSSLName: ContiguousArray<CChar> {
+  var openSSLName: ContiguousArray<CChar> {
     switch self {
     case .sha256: "SHA256".utf8CString
     case .blake2s: "BLAKE2S-256".utf8CString
@@ -37,32 +37,13 @@ public enum HashFunction: Hashable, Sendable, CaseIterable {
 
 // HMAC (RFC 2104).
 extension HashFunction {
-  /// Writes the authenticator of the parts, one after the other, into the first ``byteCount`` bytes of `output`.
+  /// Writes the authenticator of the message into the first ``byteCount`` bytes of `output`.
   func authenticate(
-    _ parts: [UnsafeRawBufferPointer], key: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    _ message: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) {
-    precondition(output.count >= Self.byteCount)
-    guard let context = unsafe EVP_MAC_CTX_new(OpenSSL.hmac.pointer) else { preconditionFailure("out of memory") }
-    defer { unsafe EVP_MAC_CTX_free(context) }
-    unsafe digestParameters { parameters in
-      unsafe OpenSSL.require(EVP_MAC_init(context, key.octets, key.count, parameters), "EVP_MAC_init")
-    }
-    for index in unsafe parts.indices {
-      unsafe OpenSSL.require(
-        EVP_MAC_update(context, parts[index].octets, parts[index].count), "EVP_MAC_update")
-    }
-    var length = 0
-    unsafe OpenSSL.require(EVP_MAC_final(context, output.octets, &length, Self.byteCount), "EVP_MAC_final")
-  }
-
-  private func digestParameters(_ body: (UnsafePointer<OSSL_PARAM>) -> Void) {
-    var name = openSSLName
-    unsafe name.withUnsafeMutableBufferPointer { name in
-      let parameters = unsafe [
-        OSSL_PARAM_construct_utf8_string(OpenSSL.ParameterName.macDigest.pointer, name.baseAddress, 0),
-        OSSL_PARAM_construct_end(),
-      ]
-      unsafe parameters.withUnsafeBufferPointer { unsafe body($0.baseAddress.unsafelyUnwrapped) }
-    }
+    var mac = HMACContext(self)
+    unsafe mac.start(key: key)
+    unsafe mac.update(message)
+    unsafe mac.finalize(into: output)
   }
 }

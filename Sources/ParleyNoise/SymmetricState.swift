@@ -6,6 +6,7 @@ import ParleyWire
 public struct SymmetricState: ~Copyable, Sendable {
   private let cipher: NoiseCipher
   private let hash: HashFunction
+  private var hkdf: HKDF
   private var ck: SecretBytes
   private var cipherState: CipherState
 
@@ -18,6 +19,7 @@ public struct SymmetricState: ~Copyable, Sendable {
   public init(protocolName: String, cipher: NoiseCipher, hash: HashFunction) {
     self.cipher = cipher
     self.hash = hash
+    hkdf = HKDF(hash)
     let name = Array(protocolName.utf8)
     h =
       name.count <= HashFunction.byteCount
@@ -31,7 +33,7 @@ public struct SymmetricState: ~Copyable, Sendable {
 
   /// `MixKey(input_key_material)`.
   public mutating func mixKey(_ inputKeyMaterial: SecretBytes) {
-    let output = hkdf(inputKeyMaterial, count: 2)
+    let output = derive(inputKeyMaterial, count: 2)
     ck = output[0..<32]
     cipherState = CipherState(cipher, key: output[32..<64])
   }
@@ -43,7 +45,7 @@ public struct SymmetricState: ~Copyable, Sendable {
 
   /// `MixKeyAndHash(input_key_material)`.
   public mutating func mixKeyAndHash(_ inputKeyMaterial: SecretBytes) {
-    let output = hkdf(inputKeyMaterial, count: 3)
+    let output = derive(inputKeyMaterial, count: 3)
     ck = output[0..<32]
     mixHash(output[32..<64].withBytes { [UInt8]($0) })
     cipherState = CipherState(cipher, key: output[64..<96])
@@ -75,13 +77,13 @@ public struct SymmetricState: ~Copyable, Sendable {
 
   /// `Split()`, as the two keys rather than two cipher states: a protocol may have a key schedule of its own.
   public consuming func split() -> (k1: SecretBytes, k2: SecretBytes) {
-    let output = hkdf(SecretBytes(count: 0), count: 2)
+    let output = derive(SecretBytes(count: 0), count: 2)
     return (output[0..<32], output[32..<64])
   }
 
   /// `HKDF(chaining_key, input_key_material, count)` of section 4.3, which is RFC 5869 without `info`, in one piece.
-  private func hkdf(_ inputKeyMaterial: SecretBytes, count: Int) -> SecretBytes {
-    hash.expand(
-      prk: hash.extract(salt: ck, ikm: inputKeyMaterial), info: [], count: count * HashFunction.byteCount)
+  private mutating func derive(_ inputKeyMaterial: SecretBytes, count: Int) -> SecretBytes {
+    let prk = hkdf.extract(salt: ck, ikm: inputKeyMaterial)
+    return hkdf.expand(prk: prk, info: [], count: count * HashFunction.byteCount)
   }
 }
