@@ -84,23 +84,23 @@ public enum Ed25519 {
       guard signature.count == Ed25519.signatureByteCount else { return false }
       // libsodium 1.0.18 checks S, the key, and R's order itself, and compares R's encoding byte by byte, which no
       // non-canonical one survives. R is checked here as well, so as not to rest on how the library was built.
-      let commitment = Array(signature[0..<32])
-      guard Ed25519.isCanonical(commitment), !Ed25519.hasSmallOrder(commitment) else { return false }
+      guard Ed25519.isCanonical(signature), !Ed25519.hasSmallOrder(signature) else { return false }
       return unsafe crypto_sign_ed25519_verify_detached(signature, message, UInt64(message.count), raw) == 0
     }
   }
 
-  /// Whether the y coordinate is below `p = 2^255 - 19`.
+  /// Whether the y coordinate of a point is below `p = 2^255 - 19`; what follows its 32 bytes is not looked at.
   private static func isCanonical(_ point: [UInt8]) -> Bool {
-    let isAllOnes = point[31] & 0x7F == 0x7F && point[1..<31].allSatisfy { $0 == 0xFF }
-    return !(isAllOnes && point[0] >= 0xED)
+    guard point[0] >= 0xED, point[31] & 0x7F == 0x7F else { return true }
+    for index in 1..<31 where point[index] != 0xFF { return true }
+    return false
   }
 
-  /// Whether the encoding, canonical or not, is one of a point of order 1, 2, 4 or 8, whatever its sign bit.
+  /// Whether the encoding, canonical or not, is one of a point of order 1, 2, 4 or 8, whatever its sign bit; what
+  /// follows its 32 bytes is not looked at.
   private static func hasSmallOrder(_ point: [UInt8]) -> Bool {
-    var y = point
-    y[31] &= 0x7F
-    return smallOrderCoordinates.contains(y)
+    for y in smallOrderCoordinates where y[31] == point[31] & 0x7F && y[..<31] == point[..<31] { return true }
+    return false
   }
 
   /// Whether the bytes decode to a point: libsodium's addition fails for those that do not, and unlike its
@@ -111,7 +111,7 @@ public enum Ed25519 {
   }
 
   /// The y coordinates of the eight points of small order, and the two that `p` can be added to in 255 bits.
-  private static let smallOrderCoordinates: Set<[UInt8]> = {
+  private static let smallOrderCoordinates: [[UInt8]] = {
     let orderEight: [UInt8] = [
       0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98, 0xF0,
       0xD5, 0xDF, 0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53, 0xFC, 0x05,

@@ -1,6 +1,7 @@
 import ParleyIdentity
+import ParleyWire
 
 extension DID {
   /// Whether both have the same bytes: a DID on the wire is compared as it stands.
-  func hasSameBytes(as other: DID) -> Bool { string.utf8.elementsEqual(other.string.utf8) }
+  func hasSameBytes(as other: DID) -> Bool { string.hasSameBytes(as: other.string) }
 }

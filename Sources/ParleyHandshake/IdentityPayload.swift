@@ -41,7 +41,8 @@ struct IdentityPayload: Hashable {
     guard let bucket = Self.bucket(for: bytes.count) else {
       preconditionFailure("an identity's parts fit the largest payload")
     }
-    return bytes + [UInt8](repeating: 0, count: bucket - bytes.count)
+    bytes.append(contentsOf: repeatElement(0, count: bucket - bytes.count))
+    return bytes
   }
 
   /// Reads a payload of the side that has `role`.
@@ -68,7 +69,9 @@ struct IdentityPayload: Hashable {
       throw .malformedIdentity(.extensions)
     }
     self.extensions = extensions
-    guard Self.bucket(for: reader.consumed) == bytes.count, bytes[reader.consumed...].allSatisfy({ $0 == 0 }) else {
+    guard Self.bucket(for: reader.consumed) == bytes.count,
+      ConstantTime.isZero(bytes.rawSpan.extracting(droppingFirst: reader.consumed))
+    else {
       throw .malformedIdentity(.padding)
     }
   }
@@ -88,7 +91,7 @@ struct IdentityPayload: Hashable {
 
   private static func did(_ bytes: [UInt8]?) throws(HandshakeError) -> DID {
     guard let bytes, bytes.count <= didByteLimit, let text = String(validating: bytes, as: UTF8.self),
-      let did = try? DID(parsing: text), !did.isLongForm, Array(did.string.utf8) == bytes
+      let did = try? DID(parsing: text), !did.isLongForm, did.string.utf8.elementsEqual(bytes)
     else { throw .malformedIdentity(.did) }
     return did
   }
@@ -163,14 +166,14 @@ struct IdentityStatement {
   func verify(
     _ payload: IdentityPayload, by peer: PeerIdentity, documentHash: [UInt8]
   ) throws(HandshakeError) -> PeerIdentity {
-    guard Array(payload.did.string.utf8) == Array(peer.did.string.utf8) else {
+    guard payload.did.hasSameBytes(as: peer.did) else {
       throw .wrongDID(found: HandshakeError.cut(Array(payload.did.string.utf8)))
     }
     guard ConstantTime.equal(payload.documentHash, documentHash),
       payload.document.isEmpty || payload.document == peer.documentBytes
     else { throw .documentMismatch }
     var peer = peer
-    if Array(payload.keyFragment.utf8) != Array(peer.keyFragment.utf8) {
+    if !payload.keyFragment.hasSameBytes(as: peer.keyFragment) {
       do throws(IdentityError) {
         peer = try PeerIdentity(document: peer.document, keyFragment: payload.keyFragment)
       } catch {

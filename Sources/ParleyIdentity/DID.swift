@@ -45,15 +45,20 @@ public struct DID: Hashable, Sendable, CustomStringConvertible {
 
   /// What comes behind the method's name and its colon.
   public var methodSpecificID: Substring {
-    string.drop { $0 != ":" }.dropFirst().drop { $0 != ":" }.dropFirst()
+    // Bytes, because finding characters is a hundred times the work.
+    let bytes = string.utf8
+    guard let first = bytes.firstIndex(of: UInt8(ascii: ":")),
+      let second = bytes[bytes.index(after: first)...].firstIndex(of: UInt8(ascii: ":"))
+    else { return "" }
+    return string[bytes.index(after: second)...]
   }
 
   /// Whether this is the long form of a did:peer:4.
-  public var isLongForm: Bool { method == .peer4 && methodSpecificID.contains(":") }
+  public var isLongForm: Bool { method == .peer4 && methodSpecificID.utf8.contains(UInt8(ascii: ":")) }
 
   /// The form in which messages name this DID: for the long form of a did:peer:4 its short form, else itself.
   public var shortForm: DID {
-    guard isLongForm, let end = string.lastIndex(of: ":") else { return self }
+    guard isLongForm, let end = string.utf8.lastIndex(of: UInt8(ascii: ":")) else { return self }
     return DID(checked: String(string[..<end]), method)
   }
 
@@ -122,21 +127,25 @@ public struct DID: Hashable, Sendable, CustomStringConvertible {
       } else if byte == UInt8(ascii: "%") {
         hexDigitsDue = 2
       } else {
-        guard isAlphanumeric(byte) || ".-_:".utf8.contains(byte) else { return false }
+        guard isAlphanumeric(byte) || isMark(byte) else { return false }
       }
     }
     return hexDigitsDue == 0
   }
 
-  static func isLowerAlphanumeric(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || isDigit(byte)
+  /// One of `.`, `-`, `_` and `:`.
+  private static func isMark(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ":"): true
+    default: false
+    }
   }
 
-  static func isAlphanumeric(_ byte: UInt8) -> Bool {
-    isLowerAlphanumeric(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-  }
+  static func isLowerAlphanumeric(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "a") < 26 || isDigit(byte) }
 
-  static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+  static func isAlphanumeric(_ byte: UInt8) -> Bool { (byte | 0x20) &- UInt8(ascii: "a") < 26 || isDigit(byte) }
+
+  static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
 
   private static func isHexDigit(_ byte: UInt8) -> Bool {
     isDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte)

@@ -98,8 +98,8 @@ public enum DIDPeer4 {
 
   /// The bytes that a long form carries; `nil` for a short form.
   private static func embeddedDocument(_ did: DID) throws(IdentityError) -> [UInt8]? {
-    guard did.isLongForm, let mark = did.string.lastIndex(of: ":") else { return nil }
-    let text = String(did.string[did.string.index(after: mark)...])
+    guard did.isLongForm, let mark = did.string.utf8.lastIndex(of: UInt8(ascii: ":")) else { return nil }
+    let text = String(did.string[did.string.utf8.index(after: mark)...])
     guard let bytes = try? Multibase.decode(text), bytes.starts(with: jsonCode) else {
       throw .malformedDID(IdentityError.cut(did.string))
     }
@@ -108,12 +108,15 @@ public enum DIDPeer4 {
 
   /// Whether this is the method-specific id of a short or a long form, as far as one can tell without hashing.
   static func isWellFormed(_ id: String) -> Bool {
-    let parts = id.dropFirst().split(separator: ":", omittingEmptySubsequences: false)
-    guard id.hasPrefix("4"), parts.count <= 2, let hash = parts.first, hash.hasPrefix("z"),
-      SHA256Multihash.isWellFormed(hash.dropFirst())
-    else { return false }
-    guard parts.count == 2 else { return true }
-    return parts[1].hasPrefix("z") && parts[1].utf8.count > 1
+    let bytes = id.utf8
+    guard bytes.starts(with: "4z".utf8) else { return false }
+    let parts = bytes.dropFirst(2).split(
+      separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
+    guard let hash = parts.first, SHA256Multihash.isWellFormed(id[hash.startIndex..<hash.endIndex]) else {
+      return false
+    }
+    guard parts.count > 1 else { return true }
+    return parts.count == 2 && parts[1].first == UInt8(ascii: "z") && parts[1].count > 1
   }
 
   // MARK: Contextualizing

@@ -44,12 +44,12 @@ private struct RadixSixtyFour: Sendable {
     var text = [UInt8]()
     text.reserveCapacity((bytes.count + 2) / 3 * 4)
     for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start..<min(start + 3, bytes.count)]
+      let count = min(3, bytes.count - start)
       var bits: UInt32 = 0
-      for byte in group { bits = bits << 8 | UInt32(byte) }
-      bits <<= UInt32(8 * (3 - group.count))
-      for digit in 0...group.count { text.append(digits[Int(bits >> UInt32(18 - 6 * digit)) & 0x3F]) }
-      if padded { text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: 3 - group.count)) }
+      for index in start..<start + count { bits = bits << 8 | UInt32(bytes[index]) }
+      bits <<= UInt32(8 * (3 - count))
+      for digit in 0...count { text.append(digits[Int(bits >> UInt32(18 - 6 * digit)) & 0x3F]) }
+      if padded { text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: 3 - count)) }
     }
     return String(decoding: text, as: UTF8.self)
   }

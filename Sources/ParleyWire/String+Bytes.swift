@@ -7,3 +7,12 @@ extension StringProtocol {
     utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
   }
 }
+
+extension String {
+  /// Whether both are the same bytes of UTF-8.
+  ///
+  /// It is what the generic one says, in the one case that is compiled for its type: members of JSON are found with it.
+  public func hasSameBytes(as other: String) -> Bool {
+    utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
+  }
+}
