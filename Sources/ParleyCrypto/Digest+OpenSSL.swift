@@ -31,4 +31,22 @@ struct Digest: ~Copyable, @unchecked Sendable {
       initialized = byteCount
     }
   }
+
+  /// Goes on from where another one is.
+  mutating func become(_ other: borrowing Digest) {
+    unsafe OpenSSL.require(EVP_MD_CTX_copy_ex(context, other.context), "EVP_MD_CTX_copy_ex")
+  }
+
+  /// Takes in a number in network order, and ends with the first eight bytes of the hash.
+  ///
+  /// ``become(_:)`` has to follow before anything else.
+  mutating func finalizeLeadingBits(with number: UInt64) -> UInt64 {
+    unsafe withUnsafeTemporaryAllocation(byteCount: Int(EVP_MAX_MD_SIZE), alignment: 8) { bytes in
+      unsafe bytes.storeBytes(of: number.bigEndian, as: UInt64.self)
+      var length: CUnsignedInt = 0
+      unsafe OpenSSL.require(EVP_DigestUpdate(context, bytes.baseAddress, 8), "EVP_DigestUpdate")
+      unsafe OpenSSL.require(EVP_DigestFinal_ex(context, bytes.octets, &length), "EVP_DigestFinal_ex")
+      return unsafe UInt64(bigEndian: bytes.load(as: UInt64.self))
+    }
+  }
 }

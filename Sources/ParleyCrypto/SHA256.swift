@@ -33,3 +33,21 @@ public struct SHA256: ~Copyable, Sendable {
     return hash.finalize()
   }
 }
+
+/// SHA-256 of many inputs that have their beginning in common, which is hashed once.
+public struct SHA256Continuations: ~Copyable, Sendable {
+  private var beginning = Digest(OpenSSL.sha256)
+  private var whole = Digest(OpenSSL.sha256)
+
+  /// Takes the beginning.
+  public init(of beginning: [UInt8]) { self.beginning.update(beginning.rawSpan) }
+
+  /// The first eight bytes, in network order, of the hash of the beginning and a number of eight bytes in network order
+  /// behind it.
+  ///
+  /// Nothing is allocated.
+  public mutating func leadingBits(with number: UInt64) -> UInt64 {
+    whole.become(beginning)
+    return whole.finalizeLeadingBits(with: number)
+  }
+}

@@ -64,6 +64,8 @@ public struct AdmissionLimits: Hashable, Sendable {
   public var penalties = 65_536
   /// Priority tokens that are remembered.
   public var priorityTokens = 65_536
+  /// Solved messages 1 that are remembered, so that none serves twice.
+  public var solutions = 4096
 
   /// The limits of the protocol.
   public init() {}

@@ -25,6 +25,7 @@ public struct HandshakeGate: Sendable {
   private var tokens: [[UInt8]: DID] = [:]
   private var tokenOrder: [[UInt8]] = []
   private var nextToken = 0
+  private var solutions: Recent
 
   /// Creates the gate of one responder.
   ///
@@ -40,6 +41,7 @@ public struct HandshakeGate: Sendable {
     self.responder = responder
     self.limits = limits
     cookies = RetryCookies(key: cookieKey, epoch: now)
+    solutions = Recent(limit: limits.solutions)
   }
 
   /// Notes how much processor time a handshake has taken.
@@ -77,7 +79,8 @@ public struct HandshakeGate: Sendable {
     let token = message1.token
     if tokens.removeValue(forKey: token) != nil { return .proceed }
     if let difficulty = cookies.difficulty(of: token, from: source, now: now),
-      ProofOfWork.zeroBits(token + message1.e + message1.e1, message1.work) >= Int(difficulty)
+      ProofOfWork.zeroBits(token + message1.e + message1.e1, message1.work) >= Int(difficulty),
+      solutions.insert(token + message1.e)
     {
       return .proceed
     }
@@ -91,6 +94,33 @@ public struct HandshakeGate: Sendable {
     return Retry(
       cookie: cookies.cookie(for: source, difficulty: difficulty, now: now), difficulty: difficulty,
       milliseconds: UInt16(truncatingIfNeeded: 250 * step))
+  }
+}
+
+/// What was seen lately: up to a limit, of which the oldest goes first.
+struct Recent: Sendable {
+  private let limit: Int
+  private var members: Set<[UInt8]> = []
+  private var order: [[UInt8]] = []
+  private var next = 0
+
+  /// - Precondition: `limit > 0`.
+  init(limit: Int) {
+    precondition(limit > 0)
+    self.limit = limit
+  }
+
+  /// Remembers it; `false` if it was there already.
+  mutating func insert(_ member: [UInt8]) -> Bool {
+    guard members.insert(member).inserted else { return false }
+    guard order.count == limit else {
+      order.append(member)
+      return true
+    }
+    members.remove(order[next])
+    order[next] = member
+    next = (next + 1) % limit
+    return true
   }
 }
 

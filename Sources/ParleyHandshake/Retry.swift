@@ -60,26 +60,23 @@ public struct ProofOfWork: Sendable {
 
   /// Tries up to `count` more numbers.
   ///
+  /// All but their last block is hashed once for all of them.
+  ///
   /// - Returns: The number that does it; `nil` if none of these did.
   public mutating func search(_ count: Int) -> UInt64? {
+    var hashes = SHA256Continuations(of: prefix)
     for _ in 0..<count {
       let work = next
       next &+= 1
-      if Self.zeroBits(prefix, work) >= Int(difficulty) { return work }
+      if hashes.leadingBits(with: work).leadingZeroBitCount >= Int(difficulty) { return work }
     }
     return nil
   }
 
-  /// The leading zero bits of `H(token ‖ e ‖ e1 ‖ work)`.
+  /// The leading zero bits of `H(token ‖ e ‖ e1 ‖ work)`, 64 for more.
   static func zeroBits(_ prefix: [UInt8], _ work: UInt64) -> Int {
-    var suffix = [UInt8]()
-    suffix.appendBigEndian(work)
-    var count = 0
-    for byte in SHA256.hash(prefix, suffix) {
-      count += byte.leadingZeroBitCount
-      if byte != 0 { break }
-    }
-    return count
+    var hash = SHA256Continuations(of: prefix)
+    return hash.leadingBits(with: work).leadingZeroBitCount
   }
 }
 

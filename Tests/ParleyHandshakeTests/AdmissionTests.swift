@@ -194,19 +194,22 @@ struct AdmissionTests {
     while work == nil { work = search.search(1000) }
     let paid = initiator.resend(work: try #require(work))
     #expect(paid.count == 1276 && paid[..<1216] != first[..<1216])
+    var unused = gate
     #expect(try gate.decide(paid, from: from, now: Self.now) == .proceed)
+    // Again, from where it came from: somebody repeats what was paid for once.
+    #expect(try gate.decide(paid, from: from, now: Self.now) != .proceed)
     for (time, isGood) in [(0, true), (239, true), (240, false)] {
-      var later = gate
+      var later = unused
       later.spent(.seconds(1), now: Self.now + .seconds(time))
       #expect((try later.decide(paid, from: from, now: Self.now + .seconds(time)) == .proceed) == isGood, "\(time)")
     }
-    #expect(try gate.decide(paid, from: Self.source(2), now: Self.now) != .proceed)
+    #expect(try unused.decide(paid, from: Self.source(2), now: Self.now) != .proceed)
     // Without the work, or with a cookie that claims less of it.
     let one = try Message1(paid, at: Self.responder)
     let idle = Message1(e: one.e, e1: one.e1, to: Self.responder, token: one.token, work: one.work &+ 1)
-    #expect(try gate.decide(idle.bytes, from: from, now: Self.now) != .proceed)
+    #expect(try unused.decide(idle.bytes, from: from, now: Self.now) != .proceed)
     let cheap = Message1(e: one.e, e1: one.e1, to: Self.responder, token: [0] + one.token.dropFirst(), work: one.work)
-    #expect(try gate.decide(cheap.bytes, from: from, now: Self.now) != .proceed)
+    #expect(try unused.decide(cheap.bytes, from: from, now: Self.now) != .proceed)
 
     // The handshake goes on with the second message 1.
     var responder = handshake.makeResponder()
@@ -258,6 +261,14 @@ struct AdmissionTests {
     }
     #expect(try [0, 1, 2, 2, 5, 5].map { try decide(tokens[$0]) } == [false, false, true, false, true, false])
     #expect(try !decide([UInt8](repeating: 0, count: 32)))
+  }
+
+  @Test("what was seen lately is known, up to a limit, of which the oldest goes first")
+  func recent() {
+    var recent = Recent(limit: 3)
+    #expect([1, 2, 3, 1, 3].map { recent.insert([$0]) } == [true, true, true, false, false])
+    // 4 takes the place of 1, and 1 then that of 2.
+    #expect([4, 2, 1, 3, 4, 1, 2].map { recent.insert([$0]) } == [true, false, true, false, false, false, true])
   }
 
   @Test("a number of leading zero bits")
