@@ -2,7 +2,7 @@
 import PackageDescription
 
 // A package of its own, so that `swift build` at the root never compiles it. To add a benchmark, add its name here
-// and its file as Sources/NAME/NAME.swift. `BenchHandshake`, `BenchRecord`, `BenchWebSocket` and the two
+// and its file as Sources/NAME/NAME.swift. `BenchHandshake`, `BenchRecord`, `BenchTiming`, `BenchWebSocket` and the two
 // beside `CPlainOptions` stand with their targets below.
 let names = [
   "BenchBlack76",
@@ -40,6 +40,10 @@ let package = Package(
         linkerSettings: [.linkedLibrary("crypto")]),
       .executableTarget(
         name: "BenchRecord", dependencies: ["CRawGCM", .product(name: "Parley", package: "Parley")],
+        swiftSettings: settings, linkerSettings: linkOpenSSL),
+      .target(name: "CCycles"),
+      .executableTarget(
+        name: "BenchTiming", dependencies: ["CCycles", .product(name: "Parley", package: "Parley")],
         swiftSettings: settings, linkerSettings: linkOpenSSL),
       // It measures a program of the package from outside, and so depends on nothing of it.
       .executableTarget(

@@ -8,9 +8,12 @@ enum Requirements {
     /// The tests that the row names, as `Suite.function`.
     var tests: [String] { holder.matches(of: /`([A-Z]\w*Tests\.\w+)`/).map { String($0.1) } }
 
-    /// Whether the row gives a test, or says with a reason whose the requirement is, or why there is none yet.
+    /// The benchmarks that the row names: what only measuring can tell.
+    var benchmarks: [String] { holder.matches(of: /`(Bench[A-Z]\w*)`/).map { String($0.1) } }
+
+    /// Whether the row gives a test or a benchmark, or says with a reason whose the requirement is, or why there is none yet.
     var isHeld: Bool {
-      !tests.isEmpty
+      !tests.isEmpty || !benchmarks.isEmpty
         || ["Caller's: ", "Not ours: ", "Open: "].contains { holder.hasPrefix($0) && holder.count > $0.count + 10 }
     }
   }
@@ -86,6 +89,10 @@ struct RequirementsTests {
     for row in rows {
       #expect(row.isHeld, "row \(row.section), \(row.text): names no test, and no reason")
       for test in row.tests { #expect(tests.contains(test), "row \(row.section): there is no test \(test)") }
+      for name in row.benchmarks {
+        let path = "Benchmarks/Sources/\(name)/\(name).swift"
+        #expect(Repository.files.contains { $0.path == path }, "row \(row.section): there is no \(path)")
+      }
     }
   }
 
