@@ -22,6 +22,7 @@ public struct HandshakeGate: Sendable {
   private let limits: AdmissionLimits
   private let cookies: RetryCookies
   private var load = LoadMeter()
+  // By their hashes: a search compares byte by byte, and how long that takes must say nothing of a token.
   private var tokens: [[UInt8]: DID] = [:]
   private var tokenOrder: [[UInt8]] = []
   private var nextToken = 0
@@ -51,7 +52,7 @@ public struct HandshakeGate: Sendable {
   ///
   /// When there are too many, the oldest go.
   public mutating func issued(_ priorityTokens: [[UInt8]], to peer: DID) {
-    for token in priorityTokens where tokens.updateValue(peer, forKey: token) == nil {
+    for token in priorityTokens.map({ SHA256.hash($0) }) where tokens.updateValue(peer, forKey: token) == nil {
       if tokenOrder.count < limits.priorityTokens {
         tokenOrder.append(token)
       } else {
@@ -77,7 +78,7 @@ public struct HandshakeGate: Sendable {
     let share = load.thousandths(now)
     guard share > limits.freeLoad else { return .proceed }
     let token = message1.token
-    if tokens.removeValue(forKey: token) != nil { return .proceed }
+    if tokens.removeValue(forKey: SHA256.hash(token)) != nil { return .proceed }
     if let difficulty = cookies.difficulty(of: token, from: source, now: now),
       ProofOfWork.zeroBits(token + message1.e + message1.e1, message1.work) >= Int(difficulty),
       solutions.insert(token + message1.e)

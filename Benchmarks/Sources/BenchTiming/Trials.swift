@@ -72,36 +72,38 @@ enum Trials {
       run: { keep(gate.decide(slots.bytes[$0])) })
   }
 
-  /// Messages whose token is a good one but for a byte near its start or at its end.
-  private static func tokens(_ gate: Gate, _ name: String, _ token: [UInt8], start: Int) -> Trial {
-    let messages = [start, 31].map { index in
-      (0..<8).map { bit in
-        var wrong = token
-        wrong[index] ^= 1 << UInt8(bit)
-        return gate.message(token: wrong)
-      }
-    }
-    let slots = Slots(byteCount: messages[0][0].count)
-    return Trial(
-      name: name, classes: "first byte wrong, last byte wrong",
-      prepare: { slots.write(messages[$1 ? 1 : 0][Int.random(in: 0..<8)], to: $0) },
-      run: { keep(gate.decide(slots.bytes[$0])) })
-  }
-
   private static func cookie() throws -> Trial {
     let gate = try Gate()
     guard case .retry(let retry) = gate.decide(gate.message(token: [UInt8](repeating: 0, count: 32))) else {
       preconditionFailure("the gate is under load")
     }
-    // The first byte says how much work the rest vouches for.
-    return tokens(gate, "cookie of message 1, at the gate", Array(retry.prefix(32)), start: 1)
+    let cookie = Array(retry.prefix(32))
+    let slots = Slots(byteCount: gate.message(token: cookie).count)
+    return Trial(
+      name: "cookie of message 1, at the gate", classes: "second byte wrong, last byte wrong",
+      prepare: { slot, isSecond in
+        // The first byte says how much work the rest vouches for.
+        var wrong = cookie
+        wrong[isSecond ? 31 : 1] ^= UInt8.random(in: 1...255)
+        slots.write(gate.message(token: wrong), to: slot)
+      },
+      run: { keep(gate.decide(slots.bytes[$0])) })
   }
 
+  /// Of many tokens, because a search in a table depends on the hash of what is looked for.
   private static func token() throws -> Trial {
     let gate = try Gate()
-    let token = SystemRandom.bytes(32)
-    gate.gate.issued([token], to: gate.identity.did)
-    return tokens(gate, "priority token, at the gate", token, start: 1)
+    let tokens = (0..<4096).map { _ in SystemRandom.bytes(32) }
+    gate.gate.issued(tokens, to: gate.identity.did)
+    let slots = Slots(byteCount: gate.message(token: tokens[0]).count)
+    return Trial(
+      name: "priority token, at the gate", classes: "first byte wrong, last byte wrong",
+      prepare: { slot, isSecond in
+        var wrong = tokens[Int.random(in: 0..<4096)]
+        wrong[isSecond ? 31 : 0] ^= UInt8.random(in: 1...255)
+        slots.write(gate.message(token: wrong), to: slot)
+      },
+      run: { keep(gate.decide(slots.bytes[$0])) })
   }
 
   // MARK: Tags
