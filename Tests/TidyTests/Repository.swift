@@ -69,7 +69,7 @@ enum Repository {
   /// Everything that people wrote. Data (vectors, corpora) and what was built or fetched is not in it.
   static let files: [SourceFile] = {
     var files: [SourceFile] = []
-    let kinds: Set = ["swift", "c", "h", "py", "md", "sh", "modulemap", "toml", "txt", "json", ""]
+    let kinds: Set = ["swift", "c", "h", "py", "md", "sh", "modulemap", "toml", "txt", "json", "pml", ""]
     let skipped: Set = [
       ".git", ".build", ".deps", "openssl", "Vectors", "Corpus", "demo", "LICENSE", "requirements.txt",
     ]
