@@ -5,6 +5,7 @@ import PackageDescription
 // here and its file as Sources/NAME/NAME.swift; seeds, if it has any, go into Corpus/NAME.
 let names = [
   "FuzzAuthentication",
+  "FuzzBackup",
   "FuzzChain",
   "FuzzDID",
   "FuzzDIDDocument",
@@ -28,6 +29,7 @@ let names = [
   "FuzzNegotiationFrame",
   "FuzzNote",
   "FuzzPairSession",
+  "FuzzProof",
   "FuzzRatchet",
   "FuzzReceipt",
   "FuzzRecord",

@@ -16,6 +16,10 @@ extension JournalError: CustomStringConvertible {
     case .malformedReceipt(let fault): "this is no receipt: \(fault)"
     case .wrongDocument(let did, let error): "the document is not that of \(did): \(error)"
     case .receiptMismatch(let mismatch): "the receipt contradicts itself: \(mismatch)"
+    case .malformedRecord: "a record about the journal itself is malformed"
+    case .malformedProof(let fault): "this is no proof: \(fault)"
+    case .notIncluded(let sequence): "entry \(sequence) is not in the signed journal"
+    case .notConsistent(let old, let new): "the journal of \(new) entries does not begin with that of \(old)"
     }
   }
 }
@@ -27,6 +31,7 @@ extension Receipt.Fault: CustomStringConvertible {
     case .tooLong(let count): "\(count) bytes are too many"
     case .notJSON: "it is not JSON"
     case .version: "it is of another version"
+    case .form: "its bytes are not in the one form that a receipt has"
     case .missing(let path): "\(path) is missing"
     case .unknown(let path): "\(path) is not a field of receipts"
     case .value(let path): "\(path) cannot be read"
@@ -46,6 +51,21 @@ extension Receipt.Mismatch: CustomStringConvertible {
     case .link(let index): "the entry of statement \(index) is not linked to the one before it"
     case .entry(let index): "the entry of statement \(index) is about something else"
     case .statement(let index): "statement \(index) is not what its entry holds"
+    }
+  }
+}
+
+extension ProofFault: CustomStringConvertible {
+  /// The fault, for a person.
+  public var description: String {
+    switch self {
+    case .tooLong(let count): "\(count) bytes are too many"
+    case .noSeparator: "no empty line stands before the checkpoint"
+    case .firstLine: "its first line is another"
+    case .extra: "its second line does not hold the entry"
+    case .index: "the index is not the entry's"
+    case .hashes: "a line is not a hash, or there are too many"
+    case .form: "its bytes are not in the one form that a proof has"
     }
   }
 }

@@ -28,4 +28,12 @@ public enum JournalError: Error, Hashable, Sendable {
   case wrongDocument(did: String, IdentityError)
   /// What the receipt says and what its parts say differ.
   case receiptMismatch(Receipt.Mismatch)
+  /// The body of an entry of kind 2 is no record of this version.
+  case malformedRecord
+  /// The text is not a proof.
+  case malformedProof(ProofFault)
+  /// The entry is not in the tree that the checkpoint signs.
+  case notIncluded(sequence: UInt64)
+  /// The tree of one checkpoint is not the beginning of that of the other.
+  case notConsistent(oldSize: UInt64, newSize: UInt64)
 }

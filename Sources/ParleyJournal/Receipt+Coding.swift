@@ -35,6 +35,8 @@ extension Receipt {
     for (index, item) in items.enumerated() { statements.append(try Item(item, "statements[\(index)]")) }
     self.statements = statements
     checkpoint = try SignedNote(parsing: Array(try fields.text("checkpoint").utf8))
+    // One content, one file: so no byte of it can be another and the receipt the same.
+    guard encoded == bytes else { throw .malformedReceipt(.form) }
   }
 }
 

@@ -113,6 +113,8 @@ public struct Receipt: Hashable, Sendable {
     case notJSON
     /// Another version.
     case version
+    /// The bytes differ from the one form that this content has.
+    case form
     /// A field is missing.
     case missing(String)
     /// A field that the format does not have.

@@ -89,6 +89,20 @@ extension PairSession {
     outcome.close = reason
   }
 
+  /// Freezes the session for a reason that its node has found: nothing more is signed, and the peer is told.
+  ///
+  /// A session that is frozen already stays so for its first reason.
+  ///
+  /// - Parameters:
+  ///   - code: Why.
+  ///   - now: The wall clock.
+  /// - Returns: The row to make durable, and the FREEZE for the channel that is open, if one is.
+  public mutating func freeze(_ code: NegotiationCode, now: UnixNanoseconds) -> Outcome {
+    var outcome = Outcome(channel: channelCount)
+    if state.frozen == nil { freeze(code, evidence: [], journalTime(now), &outcome) }
+    return outcome
+  }
+
   /// The session signs nothing more.
   mutating func freeze(
     _ code: NegotiationCode, evidence: [UInt8], _ now: UnixNanoseconds, _ outcome: inout Outcome

@@ -30,7 +30,11 @@ extension Node {
       case "pass": return try await pass(request)
       case "trades": return .array(try request.page(of: trades()).map(\.json))
       case "receipt": return try receipt(request)
-      default: throw ControlError(.methodNotFound, "there is no method '\(request.method)'")
+      default:
+        guard let answer = try keeper.answer(request) else {
+          throw ControlError(.methodNotFound, "there is no method '\(request.method)'")
+        }
+        return answer
       }
     } catch let error as NodeError {
       throw ControlError(error)

@@ -33,6 +33,8 @@ public actor Node {
   /// Since when commits take so long that no firm quote is signed; `nil` while they are quick.
   var isJournalSlow = false
 
+  /// The entry with which the journal was last restored from a backup after which more may have been signed.
+  private var lostEnd: UInt64?
   /// Contracts traded, in all options together.
   var tradedAmount = ExactDecimal.zero
   var sessions: [DID: PeerSession] = [:]
@@ -96,6 +98,7 @@ public actor Node {
 
   private func begin() async throws(NodeError) {
     do {
+      try readRecords()
       for peer in try store.reader.knownPeers() { try restoreSession(peer).trades.forEach(note) }
       try listen()
       control = try ControlServer(node: self)
@@ -114,6 +117,17 @@ public actor Node {
         "peers": "\(sessions.count)",
       ])
     for did in outbound.keys { redial(did, failures: 0) }
+  }
+
+  /// Finds out what the journal says of itself: whether it may go on, and whether its end was lost.
+  private func readRecords() throws {
+    let records = try JournalAudit.checkRecords(store.reader, identity, size: store.head.size)
+    guard !records.isClosed else {
+      throw NodeError.journal("it was closed for good: the node goes on where that backup is restored")
+    }
+    lostEnd = records.restored.last
+    guard let lostEnd else { return }
+    log.warning("restored", ["entry": "\(lostEnd)", "why": "no counterparty from before is dealt with"])
   }
 
   /// What the node is and how it stands.
@@ -185,15 +199,21 @@ public actor Node {
 
   private func makeSession(_ peer: PeerIdentity) throws(NodeError) -> PeerSession {
     var rows: [[UInt8]] = []
+    var first: UInt64?
     do {
       let query = EntryQuery(peer: peer.did.string, kind: PeerSession.entryKind)
-      try store.reader.forEachEntry(matching: query) { rows.append($0.body) }
+      try store.reader.forEachEntry(matching: query) { entry throws(StoreError) in
+        first = first ?? entry.sequence
+        rows.append(entry.body)
+      }
     } catch {
       throw .journal("\(error)")
     }
     let session = try PeerSession(
       peer: peer, signer: signer, limits: configuration.limits, rows: rows, surroundings: surroundings(peer.did))
     sessions[peer.did] = session
+    // What this node signed last for a counterparty of before may be lost: signing on could contradict it.
+    if let first, let lostEnd, first < lostEnd { session.freeze(.lostSelf) }
     return session
   }
 

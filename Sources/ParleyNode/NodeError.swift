@@ -1,4 +1,5 @@
 public import ParleyIdentity
+public import ParleyJournal
 
 /// Why a node could not do what it was asked.
 ///
@@ -15,6 +16,8 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
   case passphrase(String)
   /// The keystore was refused.
   case keystore(IdentityError)
+  /// The backup was refused.
+  case backup(BackupError)
   /// The journal was refused.
   case journal(String)
   /// The address could not be listened on.
@@ -42,6 +45,7 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case .file(let path, let why): "\(path) \(why)"
     case .passphrase(let why): "no passphrase: \(why)"
     case .keystore(let error): "the keystore could not be opened: \(error)"
+    case .backup(let error): "\(error)"
     case .journal(let why): "the journal could not be used: \(why)"
     case .listen(let why): "cannot listen: \(why)"
     case .resolution(let did, let why): "\(did) could not be resolved: \(why)"
@@ -61,6 +65,9 @@ public enum NodeError: Error, Sendable, CustomStringConvertible {
     case .alreadyInitialized: "choose another --home; keys are never overwritten"
     case .notInitialized: "run 'parley init' first, or give --home"
     case .keystore: "check the passphrase; a changed file cannot be told from a wrong passphrase"
+    case .backup(.cannotOpen):
+      "it is the passphrase that the keystore had when the backup was made; nothing was restored"
+    case .backup: "nothing was restored: take another backup, or another copy of this one"
     case .noEndpoint: "ask its owner for a DID made with 'parley init --endpoint'"
     case .peerUnclear(let peers):
       peers.isEmpty ? "run 'parley connect DID'" : "give --with DID; connected: " + peers.joined(separator: ", ")

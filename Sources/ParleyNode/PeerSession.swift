@@ -178,6 +178,9 @@ final class PeerSession {
     for frame in frames { handle(engine.receive(frame, now: .now)) }
   }
 
+  /// Signs nothing more for this peer, and tells it why.
+  func freeze(_ code: NegotiationCode) { handle(engine.freeze(code, now: .now)) }
+
   // MARK: Commands
 
   /// Carries out one command and returns once what it decided is durable.

@@ -38,7 +38,21 @@ final class JournalLock {
   }
 
   /// What was last recorded; `nil` when nothing was, or not in a form that can be read.
-  func recorded() throws(StoreError) -> Record? {
+  func recorded() throws(StoreError) -> Record? { try Self.read(descriptor, path) }
+
+  /// The same of a journal that perhaps another process keeps.
+  static func recorded(journal path: String) throws(StoreError) -> Record? {
+    let lockPath = path + "-lock"
+    let descriptor = unsafe open(lockPath, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT { return nil }
+      throw .system(operation: "open the lock", path: lockPath)
+    }
+    defer { close(descriptor) }
+    return try read(descriptor, lockPath)
+  }
+
+  private static func read(_ descriptor: CInt, _ path: String) throws(StoreError) -> Record? {
     var bytes = [UInt8](repeating: 0, count: Self.byteCount)
     let count = unsafe bytes.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
     guard count >= 0 else { throw .system(operation: "read the lock", path: path) }
@@ -71,6 +85,11 @@ enum JournalFile {
     guard descriptor >= 0 else { throw .system(operation: "create", path: path) }
     close(descriptor)
     // The folder's entry must be as durable as what will be committed to the file.
+    try syncFolder(of: path)
+  }
+
+  /// Makes the entry of a file in its folder durable.
+  static func syncFolder(of path: String) throws(StoreError) {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
     let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     let directory = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -85,9 +104,9 @@ enum JournalFile {
 
 extension StoreError {
   /// What `errno` says after a failed call.
-  fileprivate static func system(operation: String, path: String) -> StoreError {
+  static func system(operation: String, path: String) -> StoreError {
     switch errno {
-    case ENOSPC, EDQUOT: .diskFull(path: path)
+    case ENOSPC, EDQUOT, EFBIG: .diskFull(path: path)
     case EACCES, EPERM, EROFS: .readOnly(path: path)
     default: .failed(operation: "\(operation) \(path)", code: errno, message: unsafe String(cString: strerror(errno)))
     }

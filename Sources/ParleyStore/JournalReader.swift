@@ -6,6 +6,7 @@ internal import ParleyWire
 /// Reads never wait for a commit; they see what was committed when they began. All calls may come from any thread.
 public final class JournalReader: Sendable {
   private let tables: Guarded<JournalTables>
+  private let path: String
 
   /// Opens a journal to read it.
   ///
@@ -21,6 +22,7 @@ public final class JournalReader: Sendable {
     database.setBusyTimeout(milliseconds: 2_000)
     guard try JournalSchema.check(database) == JournalSchema.version else { throw .notAJournal(path: path) }
     tables = Guarded(try JournalTables(database))
+    self.path = path
   }
 
   private func read<Result: Sendable>(
@@ -46,6 +48,11 @@ public final class JournalReader: Sendable {
   public func entries(matching query: EntryQuery, limit: Int = 1_000) throws(StoreError) -> [Entry] {
     precondition(limit >= 0)
     return try read { tables throws(StoreError) in try tables.entries(matching: query, limit: limit) }
+  }
+
+  /// The newest entry of a kind, or `nil` if there is none.
+  public func lastEntry(kind: UInt8) throws(StoreError) -> Entry? {
+    try read { tables throws(StoreError) in try tables.lastEntry(kind: kind) }
   }
 
   /// Hands entries to `body` one by one in ascending order, with only a page of them in memory.
@@ -99,6 +106,21 @@ public final class JournalReader: Sendable {
     try read { tables throws(StoreError) in try tables.document(did: did, hash: hash) }
   }
 
+  /// The groups between two, both included, in ascending order of their bytes, at most `limit`.
+  public func groups(from first: [UInt8], through last: [UInt8], limit: Int) throws(StoreError) -> [[UInt8]] {
+    precondition(limit >= 0)
+    return try read { tables throws(StoreError) in try tables.groups(from: first, through: last, limit: limit) }
+  }
+
+  /// All documents that were stored, each checked against its hash.
+  public func documents() throws(StoreError) -> [StoredDocument] {
+    try read { tables throws(StoreError) in
+      var documents = [StoredDocument]()
+      try tables.forEachDocument { documents.append($0) }
+      return documents
+    }
+  }
+
   /// A peer that was let in, or `nil`.
   public func knownPeer(did: String) throws(StoreError) -> KnownPeer? {
     try read { tables throws(StoreError) in try tables.knownPeers(did: did).first }
@@ -114,10 +136,17 @@ public final class JournalReader: Sendable {
   /// That is the file's structure, every entry, the chain, every tree node, the recorded end and every document. It
   /// takes time in proportion to the journal.
   ///
+  /// - Parameter progress: Told now and then how many entries are checked.
   /// - Returns: Where the journal stands.
   /// - Throws: ``StoreError/corrupt(_:)`` with the first thing that does not fit.
   @discardableResult
-  public func verify() throws(StoreError) -> JournalHead {
-    try read { tables throws(StoreError) in try tables.verify() }
+  public func verify(progress: @Sendable (UInt64) -> Void = { _ in }) throws(StoreError) -> JournalHead {
+    // Read first: what a node commits meanwhile makes the journal longer than this, never shorter.
+    let recorded = try JournalLock.recorded(journal: path)
+    return try read { tables throws(StoreError) in
+      let head = try tables.verify(progress: progress)
+      if let recorded { try tables.check(recorded, against: head) }
+      return head
+    }
   }
 }

@@ -120,19 +120,8 @@ extension JournalStore {
         ON CONFLICT DO UPDATE SET size = excluded.size, root = excluded.root, time = excluded.time
         """)
       head = try tables.verifyEnd(entries: JournalStore.checkedEntriesOnOpen)
-      try checkRecord()
+      if let recorded = try lock.recorded() { try tables.check(recorded, against: head) }
       try lock.record(JournalLock.Record(size: head.size, root: head.root))
-    }
-
-    /// Compares the journal with what the lock file says it was.
-    private func checkRecord() throws(StoreError) {
-      guard let recorded = try lock.recorded() else { return }
-      guard recorded.size <= head.size else {
-        throw .corrupt(.lostEnd(recorded: recorded.size, found: head.size))
-      }
-      guard try tables.tree(size: recorded.size).root == recorded.root else {
-        throw .corrupt(.otherHistory(size: recorded.size))
-      }
     }
 
     func append(_ drafts: [EntryDraft], documents: [StoredDocument]) throws(StoreError) -> [Entry] {

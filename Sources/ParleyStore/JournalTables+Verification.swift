@@ -10,8 +10,18 @@ extension JournalTables {
     return try verifyEntries(from: size - min(count, size))
   }
 
+  /// Compares the journal with what the lock file says it was.
+  func check(_ recorded: JournalLock.Record, against head: JournalHead) throws(StoreError) {
+    guard recorded.size <= head.size else {
+      throw .corrupt(.lostEnd(recorded: recorded.size, found: head.size))
+    }
+    guard try tree(size: recorded.size).root == recorded.root else {
+      throw .corrupt(.otherHistory(size: recorded.size))
+    }
+  }
+
   /// Checks everything.
-  func verify() throws(StoreError) -> JournalHead {
+  func verify(progress: (UInt64) -> Void) throws(StoreError) -> JournalHead {
     let check = try database.prepare("PRAGMA integrity_check(1)")
     let structure = try check.first { row throws(StoreError) in try row.text(0) }
     guard structure == "ok" else { throw .corrupt(.file(structure ?? "no answer from SQLite")) }
@@ -20,14 +30,16 @@ extension JournalTables {
     }) {
       throw .corrupt(.file("a row of \(broken) refers to one that is missing"))
     }
-    let head = try verifyEntries(from: 0)
-    try verifyDocuments()
+    let head = try verifyEntries(from: 0, progress)
+    try forEachDocument { _ in }
     _ = try knownPeers(did: nil)
     return head
   }
 
   /// Checks the entries from `start` on, and that the stored tree and end are theirs.
-  private func verifyEntries(from start: UInt64) throws(StoreError) -> JournalHead {
+  private func verifyEntries(
+    from start: UInt64, _ progress: (UInt64) -> Void = { _ in }
+  ) throws(StoreError) -> JournalHead {
     let stored = try head()
     let size = stored?.size ?? 0
     var head = JournalHead()
@@ -40,6 +52,7 @@ extension JournalTables {
       let page = try entries(matching: EntryQuery(range: head.size..<UInt64.max), limit: 256)
       guard !page.isEmpty else { break }
       for entry in page { try verify(entry, after: &head) }
+      progress(head.size)
     }
     guard head.size == size else {
       throw .corrupt(head.size < size ? .missingEntry(sequence: head.size) : .head(size: size))
@@ -78,11 +91,15 @@ extension JournalTables {
     if let first, first != 0 { throw .corrupt(.file("a tree node at position \(first)")) }
   }
 
-  private func verifyDocuments() throws(StoreError) {
-    try database.prepare("SELECT did, bytes, sha256 FROM document").forEach { row throws(StoreError) in
-      guard SHA256.hash(try row.blob(1)) == (try row.blob(2)) else {
-        throw .corrupt(.document(did: try row.text(0)))
+  /// Hands out all documents, each checked against its hash.
+  func forEachDocument(_ body: (StoredDocument) throws(StoreError) -> Void) throws(StoreError) {
+    let query = try database.prepare("SELECT did, hash, bytes, sha256, first_seen FROM document ORDER BY did, hash")
+    try query.forEach { row throws(StoreError) in
+      let (did, bytes) = (try row.text(0), try row.blob(2))
+      guard let hash = Digest(try row.blob(1)), SHA256.hash(bytes) == (try row.blob(3)) else {
+        throw .corrupt(.document(did: did))
       }
+      try body(StoredDocument(did: did, hash: hash, bytes: bytes, firstSeen: UnixNanoseconds(try row.integer(4))))
     }
   }
 

@@ -122,6 +122,29 @@ final class JournalTables {
     try entries(matching: EntryQuery(range: sequence..<(sequence + 1)), limit: 1).first
   }
 
+  /// The groups between two, both included.
+  func groups(from first: [UInt8], through last: [UInt8], limit: Int) throws(StoreError) -> [[UInt8]] {
+    let query = try database.prepare(
+      """
+      SELECT DISTINCT "group" FROM entry INDEXED BY entry_by_group
+      WHERE "group" BETWEEN ?1 AND ?2 ORDER BY "group" LIMIT ?3
+      """)
+    var groups = [[UInt8]]()
+    try query.forEach(.blob(first), .blob(last), .integer(Int64(limit))) { row throws(StoreError) in
+      groups.append(try row.blob(0))
+    }
+    return groups
+  }
+
+  /// The newest entry of a kind.
+  func lastEntry(kind: UInt8) throws(StoreError) -> Entry? {
+    let query = try database.prepare(
+      "SELECT sequence FROM entry INDEXED BY entry_by_kind WHERE kind = ?1 ORDER BY sequence DESC LIMIT 1")
+    let last = try query.first(.integer(Int64(kind))) { row throws(StoreError) in try row.unsigned(0) }
+    guard let last else { return nil }
+    return try entry(last)
+  }
+
   private static func entry(_ row: SQLiteStatement.Row) throws(StoreError) -> Entry {
     let sequence = try row.unsigned(0)
     guard let kind = UInt8(exactly: try row.integer(2)), !row.isNull(3), let previous = Digest(try row.blob(5)) else {

@@ -8,6 +8,8 @@ public enum StoreError: Error, Hashable, Sendable {
   case inUse(path: String)
   /// There is no journal there.
   case missing(path: String)
+  /// There is something where something new was to be.
+  case exists(path: String)
   /// The file is something else than a journal.
   case notAJournal(path: String)
   /// A later version of Parley wrote the journal.
@@ -58,6 +60,8 @@ extension StoreError: CustomStringConvertible {
       "another node is using the journal \(path): stop it (`parley` of the same home), or give this one a home of its own"
     case .missing(let path):
       "there is no journal at \(path): run `parley up` or `parley maker` once, or name the right home"
+    case .exists(let path):
+      "there is something at \(path) already, and nothing is written over: name another place"
     case .notAJournal(let path):
       "\(path) is not a Parley journal: move the file away, or name another home"
     case .schemaTooNew(let path, let found, let supported):
@@ -65,7 +69,7 @@ extension StoreError: CustomStringConvertible {
     case .corrupt(let corruption):
       "\(corruption): stop, keep the files as they are, and restore the journal from a copy that verifies"
     case .diskFull(let path):
-      "no room is left for the journal \(path): nothing more is signed; free some space and restart"
+      "no room is left for \(path): free some space, then try again"
     case .readOnly(let path):
       "the journal \(path) cannot be written: make the file and its folder writable for this user"
     case .failed(let operation, let code, let message):

@@ -34,6 +34,9 @@ struct Command: Sendable {
   let notes: String
   let run: @Sendable (Arguments) async throws -> Void
 
+  /// The name's words: `journal verify` has two.
+  var words: [String] { name.split(separator: " ").map(String.init) }
+
   /// The help page.
   var help: String {
     var usage = "parley \(name)"

@@ -10,7 +10,7 @@ import Parley
 enum ParleyCommandLine {
   static let commands: [Command] = [
     .initialize, .identity, .resolve, .up, .maker, .connect, .requestForQuote, .quotes, .counter, .accept,
-    .pass, .trades, .receipt, .verify, .demo,
+    .pass, .trades, .receipt, .verify, .journalVerify, .journalProve, .journalBackup, .journalRestore, .demo,
   ]
 
   static func main() async {
@@ -26,11 +26,21 @@ enum ParleyCommandLine {
       Terminal.print("parley \(version)")
       return 0
     }
-    let wanted = name == "help" ? words[1] : name
-    guard let command = commands.first(where: { $0.name == wanted }) else {
-      return fail("there is no command '\(wanted)'", hint: "see 'parley --help'", exitCode: 2)
+    let called = name == "help" ? Array(words.dropFirst()) : words
+    guard let command = commands.first(where: { called.starts(with: $0.words) }) else {
+      let group = commands.filter { $0.words.first == called[0] }
+      guard !group.isEmpty else {
+        return fail("there is no command '\(called[0])'", hint: "see 'parley --help'", exitCode: 2)
+      }
+      let names = group.compactMap(\.words.last).joined(separator: "|")
+      let usage = "Usage: parley \(called[0]) \(names) [options]"
+      guard called.count == 1 || called[1] == "--help" else {
+        return fail("there is no command '\(called[0]) \(called[1])'", hint: usage, exitCode: 2)
+      }
+      Terminal.print(usage + "\n\n" + rows(group).joined(separator: "\n"))
+      return called.count == 1 && name != "help" ? 2 : 0
     }
-    let rest = Array(words.dropFirst())
+    let rest = Array(called.dropFirst(command.words.count))
     if name == "help" || rest.prefix(while: { $0 != "--" }).contains("--help") {
       Terminal.print(command.help)
       return 0
@@ -60,19 +70,22 @@ enum ParleyCommandLine {
     return exitCode
   }
 
-  private static var overview: String {
+  private static func rows(_ commands: [Command]) -> [String] {
     let width = commands.map(\.name.count).max() ?? 0
-    let rows = commands.map { command in
+    return commands.map { command in
       "  \(command.name)\(String(repeating: " ", count: width - command.name.count))  \(command.summary)"
     }
-    return """
-      Parley: two people who trade options deal with each other directly.
+  }
 
-      Usage: parley COMMAND [arguments] [options]
+  private static var overview: String {
+    """
+    Parley: two people who trade options deal with each other directly.
 
-      \(rows.joined(separator: "\n"))
+    Usage: parley COMMAND [arguments] [options]
 
-      'parley COMMAND --help' explains one. Start with 'parley demo', or with 'parley init' and 'parley up'.
-      """
+    \(rows(commands).joined(separator: "\n"))
+
+    'parley COMMAND --help' explains one. Start with 'parley demo', or with 'parley init' and 'parley up'.
+    """
   }
 }

@@ -34,9 +34,10 @@ struct CommandLineTests {
           "init", "id", "resolve", "up", "maker", "connect", "rfq", "quotes", "counter", "accept", "trades", "receipt",
           "verify", "demo",
         ]))
-      for name in names {
-        let page = try await Self.parley([name, "--help"], in: folder)
-        #expect(page.code == 0 && page.text.contains("Usage: parley \(name)"), "\(name): \(page.text)\(page.complaint)")
+      for name in names.map({ [$0] }) + ["verify", "prove", "backup", "restore"].map({ ["journal", $0] }) {
+        let page = try await Self.parley(name + ["--help"], in: folder)
+        let usage = "Usage: parley \(name.joined(separator: " "))"
+        #expect(page.code == 0 && page.text.contains(usage), "\(name): \(page.text)\(page.complaint)")
       }
     }
   }
@@ -53,6 +54,9 @@ struct CommandLineTests {
       (["verify", "a", "b"], "'verify' does not take 'b'", ""),
       (["up", "--listen", "nowhere"], "--listen takes HOST:PORT or fd:N, not 'nowhere'", ""),
       (["maker"], "'maker' needs --chain FILE", ""),
+      (["journal", "mend"], "there is no command 'journal mend'", "verify|prove|backup|restore"),
+      (["journal", "backup"], "'journal backup' needs FILE", "parley journal backup --help"),
+      (["journal", "prove", "--entry", "1", "--dialogue", "ab"], "give one of --entry", ""),
     ])
   func usage(words: [String], message: String, hint: String) async throws {
     try await InteropTests.withFolder { folder in

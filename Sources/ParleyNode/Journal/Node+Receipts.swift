@@ -1,41 +1,26 @@
-internal import ParleyIdentity
 internal import ParleyJournal
 internal import ParleyNegotiation
-internal import ParleyStore
 internal import ParleyWire
 
 extension Node {
+  /// Signs and proves what is in this node's journal.
+  nonisolated var keeper: JournalKeeper { JournalKeeper(store: store, signer: signer) }
+
   /// Answers `receipt`: the trade's id and the receipt's text.
   func receipt(_ request: ControlRequest) throws -> JSONValue {
-    let (session, trade) = try trade(request.text("trade"))
-    let receipt = try receipt(of: trade.dialogue, session)
+    let trade = try trade(request.text("trade"))
+    let receipt = try keeper.receipt(of: trade.dialogue.bytes, under: nil)
     return [
       "trade": .string(trade.confirm.description), "receipt": .string(String(decoding: receipt.encoded, as: UTF8.self)),
     ]
   }
 
-  /// The receipt of a dialogue: its statements, both documents, and the proof that the journal holds them.
-  private func receipt(of dialogue: DialogueID, _ session: PeerSession) throws -> Receipt {
-    let head = store.head
-    let query = EntryQuery(
-      peer: session.peer.did.string, group: dialogue.bytes, kind: PeerSession.entryKind, range: 0..<head.size)
-    var items: [Receipt.Item] = []
-    try store.reader.forEachEntry(matching: query) { entry throws(StoreError) in
-      guard let held = Receipt.HeldStatement(body: entry.body) else { return }
-      let proof = try store.reader.inclusionProof(of: entry.sequence, size: head.size)
-      items.append(Receipt.Item(direction: held.direction, statement: held.statement, entry: entry, proof: proof))
-    }
-    return Receipt(
-      issuer: Receipt.Party(identity), counterparty: Receipt.Party(session.peer), statements: items,
-      checkpoint: Checkpoint.sign(head, by: signer))
-  }
-
   /// The trade whose id begins with `text`.
-  private func trade(_ text: String) throws(NodeError) -> (PeerSession, Trade) {
-    var found: [(PeerSession, Trade)] = []
+  private func trade(_ text: String) throws(NodeError) -> Trade {
+    var found: [Trade] = []
     for session in sessions.values {
       for trade in session.trades where text.count >= 4 && trade.confirm.description.hasPrefix(text) {
-        found.append((session, trade))
+        found.append(trade)
       }
     }
     guard let first = found.first else { throw .unknown("trade \(text)") }
