@@ -10,7 +10,8 @@ import Parley
 enum ParleyCommandLine {
   static let commands: [Command] = [
     .initialize, .identity, .resolve, .up, .maker, .connect, .requestForQuote, .quotes, .counter, .accept,
-    .pass, .trades, .receipt, .verify, .journalVerify, .journalProve, .journalBackup, .journalRestore, .demo,
+    .pass, .trades, .receipt, .verify, .journalVerify, .journalProve, .journalBackup, .journalRestore, .chain,
+    .surface, .demo,
   ]
 
   static func main() async {

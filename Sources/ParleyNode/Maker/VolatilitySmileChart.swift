@@ -91,10 +91,10 @@ public struct VolatilitySmileChart: Hashable, Sendable {
     String(repeating: " ", count: max(0, count - text.count)) + text
   }
 
-  /// A number with a fixed count of decimals, 0 to 2.
+  /// A number with a fixed count of decimals, 0 to 9.
   static func text(_ value: Double, decimals: Int) -> String {
-    let scale: Int64 = decimals == 0 ? 1 : decimals == 1 ? 10 : 100
-    guard value.magnitude < 1e15 else { return "?" }
+    let scale = (0..<decimals).reduce(into: Int64(1)) { scale, _ in scale *= 10 }
+    guard value.magnitude < 1e18 / Double(scale) else { return "?" }
     let scaled = Int64((value * Double(scale)).rounded())
     let (whole, rest) = scaled.magnitude.quotientAndRemainder(dividingBy: UInt64(scale))
     let sign = scaled < 0 ? "-" : ""
