@@ -62,6 +62,15 @@ public struct OptionColumns: Hashable, Sendable {
     volatilities[index] = volatility
   }
 
+  /// Moves every option: to other forwards and volatilities by a factor, and nearer to its expiry, at most up to it.
+  mutating func move(forwards: Double, volatilities: Double, years: Double) {
+    for index in 0..<count {
+      self.forwards[index] *= forwards
+      self.volatilities[index] *= volatilities
+      expiries[index] = max(0, expiries[index] - years)
+    }
+  }
+
   /// The volatilities at which the options would have some prices; their own are not looked at.
   ///
   /// - Parameter undiscountedPrices: The prices without discounting, one an option.
@@ -72,7 +81,8 @@ public struct OptionColumns: Hashable, Sendable {
     return undiscountedPrices.indices.map { index in
       Result { () throws(OptionsError) in
         try Black76.impliedVolatility(
-          signs[index] > 0 ? .call : .put, undiscountedPrice: undiscountedPrices[index], forward: forwards[index],
+          signs[index] > 0 ? .call : .put, undiscountedPrice: undiscountedPrices[index],
+          forward: forwards[index],
           strike: strikes[index], expiry: expiries[index])
       }
     }

@@ -20,6 +20,10 @@ public enum OptionsError: Error, Hashable, Sendable {
   case priceNotBelowBound
   /// At the instant of expiry no volatility explains a price.
   case expired
+  /// The quantity of a position was not finite.
+  case quantity(Double)
+  /// A number of a scenario or of margin rules was out of its range.
+  case scenario(Double)
   /// A number of a volatility surface was not finite, or its expiry not positive.
   case surface(Double)
 }

@@ -25,16 +25,17 @@ struct CommandLineTests {
   func analytics() async throws {
     try await InteropTests.withFolder { folder in
       let chain = try SyntheticChain.bitcoin(asOf: UnixNanoseconds(1_795_248_000_000_000_000))
-      try Data(chain.serialized()).write(to: folder.appending(path: "chain.json"))
+      let (file, drawn) = (folder.appending(path: "chain.json"), folder.appending(path: "out.svg"))
+      try Data(chain.serialized()).write(to: file)
       let day = chain.expiryDays[1].deribit
-      let table = try await Self.parley(["chain", "chain.json", "--expiry", day], in: folder)
+      let table = try await Self.parley(["chain", file.path(), "--expiry", day], in: folder)
       #expect(table.code == 0 && table.text.contains("BTC-\(day)"), "\(table.complaint)")
-      let absent = try await Self.parley(["chain", "chain.json", "--expiry", "1JAN99"], in: folder)
+      let absent = try await Self.parley(["chain", file.path(), "--expiry", "1JAN99"], in: folder)
       #expect(absent.code == 2 && absent.complaint.contains("there is no expiry '1JAN99'"))
       let surface = try await Self.parley(
-        ["surface", "chain.json", "--expiry", day, "--plot", "out.svg"], in: folder)
+        ["surface", file.path(), "--expiry", day, "--plot", drawn.path()], in: folder)
       #expect(surface.code == 0 && surface.text.contains("surface: no arbitrage"), "\(surface.complaint)")
-      let drawing = try String(contentsOf: folder.appending(path: "out.svg"), encoding: .utf8)
+      let drawing = try String(contentsOf: drawn, encoding: .utf8)
       #expect(drawing.contains("fitted, free of arbitrage"))
       let missing = try await Self.parley(["surface", "none.json"], in: folder)
       #expect(missing.code == 1 && missing.complaint.contains("cannot be read"))
