@@ -156,11 +156,12 @@ struct ImpliedDeviation {
   static let stepLimit = 12
 
   private func refine(_ guess: Double, _ step: (Place) -> Step) -> Double {
-    var s = guess
+    // Whatever rounding does to a guess, the search goes on from a place that exists.
+    var s = guess > 0 && guess.isFinite ? guess : (-2 * x).squareRoot() + 1
     for _ in 0..<Self.stepLimit {
       let full = step(Place(x: x, s: s)).householder
       // A step that is no number comes of a price that has vanished: the guess was too small.
-      let taken = full.isNaN ? s : max(full, -0.5 * s)
+      let taken = full.isNaN ? s : min(max(full, -0.5 * s), s + 1)
       s += taken
       if abs(taken) < Self.closeEnough * s { break }
     }

@@ -35,9 +35,10 @@ struct RationalCubic {
     let chord = (values.right - values.left) / width
     let (before, after) = (chord - slopes.left, slopes.right - chord)
     let wanted = (0.5 * width * second + (slopes.right - slopes.left)) / (end == .left ? before : after)
-    // Below this the curve would not be convex (or concave) where its data are: section 3 of the paper.
+    // Below these the curve would not be convex (or concave), or not monotone, where its data are: section 3.
     let turn = slopes.right - slopes.left
-    let least = before * after > 0 ? max(abs(turn / before), abs(turn / after)) : -1 + 0x1p-26
+    var least = before * after > 0 ? max(abs(turn / before), abs(turn / after)) : -1 + 0x1p-26
+    if slopes.left * chord > 0, slopes.right * chord > 0 { least = max(least, (slopes.left + slopes.right) / chord) }
     bend = wanted >= least ? wanted : least
   }
 

@@ -1,3 +1,4 @@
+import Foundation
 import ParleyOptions
 import TestSupport
 import Testing
@@ -72,6 +73,41 @@ struct ImpliedVolatilityTests {
           "\(right) \(forward) \(strike) \(expiry) \(volatility)")
       }
     }
+  }
+
+  /// Where a cubic that is not made to rise would dip below zero: QuantLib's random options found these.
+  @Test(
+    "far strikes at great deviations",
+    arguments: [
+      (OptionRight.call, 25.88580709094522, 2039.8398842379804, 1.2818127471707295, 1.6061098996577623),
+      (.call, 277.6903445019548, 22074.89757320546, 0.01615505645122737, 14.368061603398447),
+      (.put, 2746.612029579105, 45.06248269316301, 0.007622605885920057, 20.015229030351456),
+    ])
+  func farStrikes(right: OptionRight, forward: Double, strike: Double, expiry: Double, volatility: Double) throws {
+    let option = try Black76(right, forward: forward, strike: strike, expiry: expiry, volatility: volatility)
+    let found = try Black76.impliedVolatility(
+      right, undiscountedPrice: option.undiscountedPrice, forward: forward, strike: strike, expiry: expiry)
+    #expect(abs(found - volatility) <= 1e-14 * volatility)
+  }
+
+  @Test("finds them from the money to 30 deviations out, for deviations from 0.0001 to 20") func everywhere() throws {
+    var generator = SplitMix64(seed: 0x2F)
+    var solved = 0
+    for _ in 0..<20_000 {
+      let deviation = exp(Double.random(in: log(1e-4)...log(20), using: &generator))
+      let strike = 100 * exp(Double.random(in: 0...30, using: &generator) * deviation)
+      guard strike.isFinite else { continue }
+      let option = try Black76(.call, forward: 100, strike: strike, expiry: 1, volatility: deviation)
+      let price = option.undiscountedPrice
+      guard price > 1e-290, price < 100, let vega = option.greeks?.vega else { continue }
+      let found = try Black76.impliedVolatility(
+        .call, undiscountedPrice: price, forward: 100, strike: strike, expiry: 1)
+      // What the rounding of the price, and its own error of some units, is worth in volatility.
+      #expect(
+        abs(found - deviation) <= 4e-15 * deviation + 1e-14 * price / vega, "\(strike) \(deviation): \(found)")
+      solved += 1
+    }
+    #expect(solved > 14_000)
   }
 
   @Test("reaches the ends of the doubles") func extremes() throws {
