@@ -190,10 +190,10 @@ extension SecureChannel {
     }
     let reply = try ReplyBody(body)
     guard reply.epoch == offered.epoch else { throw .malformedRatchet }
-    guard reply.e != offered.e.publicKey else { throw .reflectedKey }
     try verify(
       reply.signature,
       statement.reply(epoch: reply.epoch, to: offered.encoded, e: reply.e, ciphertext: reply.ciphertext))
+    guard reply.e != offered.e.publicKey else { throw .reflectedKey }
     guard let shared = try? offered.e1.decapsulate(reply.ciphertext) else { throw .malformedRatchet }
     let schedule = try schedule(
       of: reply.epoch, SecretBytes(joining: shared, agree(offered.e, reply.e)),

@@ -16,12 +16,17 @@ extension SecretBytes {
 
 /// One side with its keys, all made from one number.
 struct Party {
+  let number: UInt8
   let signer: LocalSigner
   let ed25519: Ed25519.SigningKey
   let mldsa65: MLDSA65.SigningKey?
   let staticKey: X25519.PrivateKey
 
   var identity: PeerIdentity { signer.identity }
+  /// What its signing keys are made from.
+  var seed: [UInt8] { [UInt8](repeating: number, count: 32) }
+  /// What its static key is made from.
+  var staticSeed: [UInt8] { [UInt8](repeating: number ^ 0x55, count: 32) }
 
   /// A did:peer:4, its document with or without a post-quantum key.
   init(_ number: UInt8, postQuantum: Bool = false) throws {
@@ -36,6 +41,7 @@ struct Party {
   init(
     _ number: UInt8, identity: PeerIdentity, ed25519: Ed25519.SigningKey, mldsa65: MLDSA65.SigningKey? = nil
   ) throws {
+    self.number = number
     self.ed25519 = ed25519
     self.mldsa65 = mldsa65
     signer = try LocalSigner(identity: identity, ed25519: ed25519, mldsa65: mldsa65)

@@ -9,7 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from . import misbehave, selftest, vectors
+from . import differential, middle, misbehave, selftest, vectors
 from .channel import MAX_BODY
 from .dealing import SIDES, MakerPlan, TakerPlan
 from .identity import Signer, resolve
@@ -125,6 +125,14 @@ def run_misbehaviours(_: argparse.Namespace) -> int:
     return 0
 
 
+def run_middle(arguments: argparse.Namespace) -> int:
+    if arguments.target is not None:
+        return middle.run(arguments.target, arguments.attack, arguments.lifetime)
+    for item in middle.listed():
+        print(json.dumps(item))
+    return 0
+
+
 def run_selftest(arguments: argparse.Namespace) -> int:
     return asyncio.run(selftest.run(arguments.only, arguments.verbose))
 
@@ -187,6 +195,13 @@ def parse_arguments() -> argparse.Namespace:
     identity.set_defaults(run=run_identity)
     commands.add_parser("vectors", help="replay the shared handshake vectors").set_defaults(run=run_vectors)
     commands.add_parser("misbehaviours", help="list what can be broken").set_defaults(run=run_misbehaviours)
+    between = commands.add_parser("middle", help="a proxy that attacks what passes; without a target: the attacks")
+    between.add_argument("--target", type=int, metavar="PORT", help="where the node listens, on this machine")
+    between.add_argument("--attack", action="append", default=[], metavar="NAME", help="on the next connection")
+    between.add_argument("--lifetime", type=float, default=120.0)
+    between.set_defaults(run=run_middle)
+    replay = commands.add_parser("differential", help="replay cases from standard input, a verdict for each")
+    replay.set_defaults(run=lambda _: differential.run())
     test = commands.add_parser("selftest", help="this implementation against itself, over loopback")
     test.add_argument("--only", help="cases whose name contains this")
     test.add_argument("--verbose", action="store_true")

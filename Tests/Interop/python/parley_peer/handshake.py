@@ -16,8 +16,8 @@ from .identity import (
     Identity,
     Signature,
     Signer,
+    is_well_formed,
     resolve,
-    short_form,
 )
 from .noise import NoiseInitiator, NoiseKeys, NoiseResponder, NoiseResult, hkdf_expand, hkdf_extract, hmac_sha256
 from .retry import MAX_RETRIES, Retry, search
@@ -29,6 +29,7 @@ MESSAGE1_SIZE = 1276
 P1_SIZE = 60
 MAC1_SIZE = 16
 BUCKETS = (1024, 2048, 4096, 8192)
+MESSAGE2_OVERHEAD, MESSAGE3_OVERHEAD = 1200, 64
 INITIATOR, RESPONDER = b"I", b"R"
 
 Resolver = Callable[[str, bytes, str], Identity]
@@ -115,12 +116,19 @@ class IdentityPayload:
             did, fragment = reader.lp(255).decode("ascii"), reader.lp(64).decode("ascii")
         except UnicodeDecodeError as error:
             raise HandshakeError("IDP", "not ASCII") from error
+        if not is_well_formed(did):
+            raise HandshakeError("DID_FORM", did)
+        if not fragment:
+            raise HandshakeError("IDP", "no fragment")
         document_hash, suite = reader.take(32), reader.u8()
         signature = Signature(suite, reader.lp(ED25519_SIGNATURE_SIZE), reader.lp(MLDSA65_SIGNATURE_SIZE))
         wanted = MLDSA65_SIGNATURE_SIZE if suite == SUITE_ED25519_MLDSA65 else 0
         if suite not in (1, 2) or len(signature.ed25519) != 64 or len(signature.mldsa65) != wanted:
             raise HandshakeError("IDP_SUITE", str(suite))
-        document, ext = reader.lp(BUCKETS[-1]), reader.lp(256)
+        document = reader.lp(BUCKETS[-1])
+        if document and not did.startswith("did:peer:4"):
+            raise HandshakeError("IDP", "a document that this DID does not need")
+        ext = reader.lp(256)
         if len(data) != next(bucket for bucket in BUCKETS if bucket >= reader.offset):
             raise HandshakeError("IDP_BUCKET", "larger than needed")
         if any(reader.rest()):
@@ -255,11 +263,13 @@ class Initiator:
 
     def read_message2(self, message: bytes) -> bytes:
         """Message 3. Afterwards `peer` and `secrets` are set."""
+        if len(message) - MESSAGE2_OVERHEAD not in BUCKETS:
+            raise HandshakeError("M2_LENGTH", str(len(message)))
         data, before = self._noise.read_message2(message)
         payload = IdentityPayload.decode(data)
-        if payload.did != self._responder.did:
-            raise HandshakeError("OTHER_DID", payload.did)
         me, dialled = self._signer.identity.did, self._responder
+        if payload.did not in (dialled.did, me):
+            raise HandshakeError("OTHER_DID", payload.did)
 
         def find(did: str, document: bytes, fragment: str) -> Identity:
             return resolve(dialled.long_form or did, document, fragment)
@@ -279,7 +289,7 @@ class Initiator:
 
     def check_accept(self, accept: Accept) -> None:
         if (accept.did_initiator, accept.did_responder) != (self._signer.identity.did, self._responder.did):
-            raise HandshakeError("ACCEPT", "other DIDs")
+            raise HandshakeError("ACCEPT_DIDS")
 
 
 class Responder:
@@ -313,11 +323,11 @@ class Responder:
 
     def read_message3(self, message: bytes, find: Resolver = resolve) -> Accept:
         """The ACCEPT to send. `peer` and `secrets` are set."""
+        if len(message) - MESSAGE3_OVERHEAD not in BUCKETS:
+            raise HandshakeError("M3_LENGTH", str(len(message)))
         data, before, result = self._noise.read_message3(message)
         payload = IdentityPayload.decode(data)
         me = self._signer.identity.did
-        if short_form(payload.did) != payload.did:
-            raise HandshakeError("DID_FORM", "long form")
         self.peer = check_identity(payload, INITIATOR, before, self._noise.rs, me, me, find)
         self.secrets = Secrets.derive(result)
         return Accept(payload.did, me, secrets.token_bytes(16), secrets.token_bytes(128))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,6 +143,15 @@ def peer4_encode(document: bytes) -> tuple[str, str]:
 def short_form(did: str) -> str:
     """The short form of a did:peer:4 in long form; any other DID as it is."""
     return did.rsplit(":", 1)[0] if did.startswith("did:peer:4") and did.count(":") == 3 else did
+
+
+_SHORT_PEER4 = re.compile(r"did:peer:4zQm[1-9A-HJ-NP-Za-km-z]{44}")
+_DID = re.compile(r"did:[a-z0-9]+:(?:[A-Za-z0-9._:-]|%[0-9A-Fa-f]{2})*(?:[A-Za-z0-9._-]|%[0-9A-Fa-f]{2})")
+
+
+def is_well_formed(did: str) -> bool:
+    """One spelling, and a did:peer:4 in its short form."""
+    return (_SHORT_PEER4 if did.startswith("did:peer:4") else _DID).fullmatch(did) is not None
 
 
 def peer4_from_document(document: bytes) -> Identity:

@@ -42,6 +42,8 @@ class Part:
         epoch, e, kem = reader.u32(), reader.take(DH_SIZE), reader.take(kem_size)
         ed25519, mldsa65 = reader.lp(ED25519_SIGNATURE_SIZE), reader.lp(MLDSA65_SIGNATURE_SIZE)
         reader.finish()
+        if len(ed25519) != ED25519_SIGNATURE_SIZE or len(mldsa65) not in (0, MLDSA65_SIGNATURE_SIZE):
+            raise RecordError("RATCHET", "signature")
         return cls(epoch, e, kem, Signature(2 if mldsa65 else 1, ed25519, mldsa65))
 
 
@@ -130,6 +132,8 @@ class Ratchet:
         return u32(self.epoch)
 
     def _verify(self, part: Part, statement: bytes) -> None:
+        if part.signature.suite != self._peer.suite:
+            raise RecordError("SUITE")
         if not self._peer.is_valid(part.signature, statement, CONTEXT):
             raise RecordError("SIGNATURE")
 
