@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import bad_channel, bad_desk, bad_records
+from . import bad_channel, bad_desk, bad_records, bad_resume
 from .desk import Desk
 from .peer import Hooks, PeerConnection
 
@@ -84,6 +84,15 @@ ALL = [
     Misbehaviour("retry-too-hard", "R", _CLOSED, bad_channel.RetryTooHard, retries=1),
     Misbehaviour("retry-too-slow", "R", _CLOSED, bad_channel.RetryTooSlow, retries=1),
     Misbehaviour("retry-without-end", "R", _CLOSED, bad_channel.RetryWithoutEnd, retries=9),
+    Misbehaviour("resume-unknown", "I", {"traded": True}, bad_resume.ResumeUnknown),
+    Misbehaviour("resume-self", "I", {"traded": True}, bad_resume.ResumeSelf),
+    Misbehaviour("resume-other-transcript", "I", {"traded": True}, bad_resume.ResumeOtherTranscript),
+    Misbehaviour("resume-twice", "I", _FATAL, bad_resume.ResumeTwice),
+    Misbehaviour("resume-cut", "I", _FATAL, bad_resume.ResumeCut),
+    Misbehaviour("resume-extended", "I", _FATAL, bad_resume.ResumeExtended),
+    Misbehaviour("resume-empty", "I", _FATAL, bad_resume.ResumeEmpty),
+    Misbehaviour("resume-many-streams", "I", _FATAL, bad_resume.ResumeManyStreams),
+    Misbehaviour("resume-unordered", "I", _FATAL, bad_resume.ResumeUnordered),
     Misbehaviour("resume-late", "I", _FATAL, act=bad_records.resume_late),
     Misbehaviour("resume-from-responder", "R", _FATAL, act=bad_records.resume_from_responder),
     Misbehaviour("resumed-unasked", "IR", _FATAL, act=bad_records.resumed_unasked),

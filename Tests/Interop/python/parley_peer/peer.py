@@ -88,6 +88,9 @@ class Hooks:
     def accept(self, accept: Accept, channel: Channel) -> bytes:
         return channel.seal(RecordType.ACCEPT, accept.encode())
 
+    async def opened(self, connection: PeerConnection) -> None:
+        """The initiator has ACCEPT, and has sent no record."""
+
 
 class HeaderlessHooks(Hooks):
     """As behind a proxy that drops unknown fields."""
@@ -255,6 +258,7 @@ async def connect(
     try:
         async with asyncio.timeout(HANDSHAKE_DEADLINE + 5):
             connection = await _initiate(socket, signer, responder, initiator, hooks, header is not None)
+        await hooks.opened(connection)
         yield connection
     finally:
         await socket.close()
