@@ -271,6 +271,45 @@ struct AdmissionTests {
     #expect([4, 2, 1, 3, 4, 1, 2].map { recent.insert([$0]) } == [true, false, true, false, false, false, true])
   }
 
+  private final class Counter: @unchecked Sendable { var count = 0 }
+
+  @Test("a wrong authenticator, 100,000 times: no key is looked at, and nobody is asked to sign")
+  func wrongAuthenticators() throws {
+    let party = try Party(2)
+    let signed = Counter()
+    let signer = ScriptedSigner(identity: party.identity) { message in
+      signed.count += 1
+      return party.signer.sign(message, context: IdentityStatement.context)
+    }
+    func answer(_ message: [UInt8]) -> HandshakeError? {
+      var responder = Responder(signer: signer, staticKey: party.staticKey, randomness: .numbered(0xB2))
+      return failure { () throws(HandshakeError) in
+        _ = try responder.receiveMessage1(message, prologue: Handshake.prologue)
+      }
+    }
+    // Keys that whoever looks at them must refuse by name.
+    let poison = (e: [UInt8](repeating: 0, count: 32), e1: [UInt8](repeating: 0xFF, count: 1184))
+    let right = Message1(e: poison.e, e1: poison.e1, to: party.identity.did).bytes
+    #expect(answer(right) == .invalidEncapsulationKey)
+
+    var gate = HandshakeGate(responder: party.identity.did, now: Self.now)
+    let from = try Self.source(1)
+    #expect(try gate.decide(right, from: from, now: Self.now) == .proceed)
+    var random = SplitMix64(seed: 71)
+    var faults: [HandshakeError: Int] = [:]
+    var message = right
+    for number in 0..<100_000 {
+      message = right
+      message[1260 + number % 16] ^= UInt8.random(in: 1...255, using: &random)
+      let fault = failure { () throws(HandshakeError) in _ = try gate.decide(message, from: from, now: Self.now) }
+      faults[fault ?? .ended, default: 0] += 1
+      if number.isMultiple(of: 1000) { #expect(answer(message) == .wrongAuthenticator) }
+    }
+    #expect(faults == [.wrongAuthenticator: 100_000])
+    #expect(signed.count == 0)
+    #expect(answer(try Handshake().makeInitiator().message1) == nil && signed.count == 1)
+  }
+
   @Test("a number of leading zero bits")
   func work() {
     var search = ProofOfWork(token: [1], e: [2], e1: [3], difficulty: 9)
