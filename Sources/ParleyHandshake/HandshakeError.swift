@@ -163,4 +163,10 @@ public struct RefusalCode: RawRepresentable, Hashable, Sendable {
   public static let duplicate = RefusalCode(rawValue: 2)
   /// The node is stopping.
   public static let shuttingDown = RefusalCode(rawValue: 3)
+  /// The operator has not approved this DID yet.
+  public static let awaitingApproval = RefusalCode(rawValue: 4)
+  /// The operator wants no session with this DID.
+  public static let denied = RefusalCode(rawValue: 5)
+  /// The DID has other keys than the operator approved, and nothing leads from those to these.
+  public static let keysChanged = RefusalCode(rawValue: 6)
 }

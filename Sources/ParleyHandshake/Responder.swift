@@ -103,6 +103,19 @@ public struct Responder: ~Copyable {
     try state.refuse(peer, code)
   }
 
+  /// Whether the claim of message 3 is signed by this identity's keys, whatever document it names.
+  ///
+  /// For evidence only: who signed for another document than the one resolved is not accepted.
+  public func isSigned(by peer: PeerIdentity) -> Bool {
+    switch state {
+    case .awaitingDecision(let awaiting): awaiting.isSigned(by: peer)
+    case .awaitingMessage1: false
+    case .awaitingMessage3: false
+    case .established: false
+    case .ended: false
+    }
+  }
+
   /// Ends the handshake and gives the channel.
   ///
   /// - Parameter limits: What both sides hold the channel to.
@@ -284,6 +297,10 @@ extension Responder {
       IdentityClaim(
         did: payload.did, keyFragment: payload.keyFragment, documentHash: payload.documentHash,
         documentBytes: payload.document.isEmpty ? nil : payload.document, suite: payload.signature.suite)
+    }
+
+    func isSigned(by peer: PeerIdentity) -> Bool {
+      (try? statement.verify(payload, by: peer, documentHash: payload.documentHash)) != nil
     }
 
     consuming func accept(_ peer: PeerIdentity) throws(HandshakeError) -> Accepted {

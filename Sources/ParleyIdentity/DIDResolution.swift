@@ -18,6 +18,38 @@ public struct DIDResolution: Hashable, Sendable {
   public let evidence: Evidence
   /// Whether it is older than it should be, and a newer one is being fetched.
   public internal(set) var isStale = false
+  /// What its owner says of keys that were replaced; `nil` unless somebody asked who has pinned others.
+  public internal(set) var rotations: RotationList?
+  /// The hashes of the documents before, for a DID with a history.
+  public internal(set) var earlierHashes: Set<[UInt8]> = []
+
+  /// What becomes of keys that were pinned.
+  public enum Succession: Hashable, Sendable {
+    /// They are the keys of today.
+    case same
+    /// They have signed these statements, which lead to the keys of today.
+    case rotated([RotationStatement])
+    /// Their document is an earlier version of the same signed history.
+    case continued
+    /// Nothing leads from them to the keys of today.
+    case broken
+  }
+
+  /// Compares the keys of today with pinned ones (PSC/1 section 4).
+  ///
+  /// - Parameters:
+  ///   - identity: Whose keys speak for this document today.
+  ///   - pinned: The identity as it was let in.
+  ///   - last: When the statement was made that led to the pinned keys; `nil` if none did.
+  /// - Returns: How the one follows from the other.
+  public func succession(
+    of identity: PeerIdentity, from pinned: PeerIdentity, after last: UTCTimestamp? = nil
+  ) -> Succession {
+    guard identity.did == pinned.did else { return .broken }
+    if RotationStatement.Keys(identity) == RotationStatement.Keys(pinned) { return .same }
+    if earlierHashes.contains(pinned.documentHash) { return .continued }
+    return rotations?.chain(from: pinned, to: identity, after: last).map(Succession.rotated) ?? .broken
+  }
 }
 
 /// Why a DID could not be resolved.
@@ -26,6 +58,8 @@ public enum ResolutionError: Error, Hashable, Sendable {
   case refused(IdentityError)
   /// It could not be fetched; what the fetcher said.
   case unreachable(String)
+  /// The server says that there is no such file.
+  case missing
   /// It took too long.
   case timedOut
   /// Too many are being resolved, or this one source asks for more than one, or this host was asked a moment ago.

@@ -51,6 +51,10 @@ public struct DIDResolver: Sendable {
     public var isKnown = false
     /// Whether what is kept will not do: after a peer has shown the hash of another document.
     public var isForced = false
+    /// The identity as it was let in: if a did:web has other keys now, its rotation statements are fetched too.
+    public var pinned: PeerIdentity?
+    /// The key that the peer named; `nil` for the first one.
+    public var keyFragment: String?
 
     /// A request of the owner's, for a DID not known yet.
     public init(_ did: DID) { self.did = did }
@@ -81,12 +85,16 @@ public struct DIDResolver: Sendable {
   private struct Job {
     enum Phase {
       case document
+      case rotations(DIDResolution, bytes: [UInt8])
       case log
       case witnesses(DIDWebVHLog, bytes: [UInt8])
     }
 
     let did: DID
     let deadline: Duration
+    /// Whose keys are pinned, and which key was named.
+    let pinned: PeerIdentity?
+    let keyFragment: String?
     var phase: Phase
     var waiters: [(id: RequestID, source: String?)]
     /// Whether its time is up; it still holds its place until the fetch ends.
@@ -121,15 +129,21 @@ public struct DIDResolver: Sendable {
     case .key, .jwk, .peer2, .peer4, .other:
       return .answer(Self.local(did, request.documentBytes))
     }
-    if !request.isForced, let kept = cache.answer(for: did, isKnown: request.isKnown, now: now) {
-      if case .success(let resolution) = kept, resolution.isStale { _ = start(did, nil, now: now) }
+    if !request.isForced, let kept = cache.answer(for: did, isKnown: request.isKnown, now: now),
+      !Self.lacksRotations(kept, request)
+    {
+      if case .success(let resolution) = kept, resolution.isStale {
+        var renewal = request
+        renewal.source = nil
+        _ = start(renewal, now: now)
+      }
       return .answer(kept)
     }
     if let running = jobs.first(where: { $0.value.did == did && !$0.value.isOver })?.key {
       guard !isBusy(request.source) else { return .answer(.failure(.busy(.source))) }
       return .waiting(wait(for: running, request.source))
     }
-    switch start(did, request.source, now: now) {
+    switch start(request, now: now) {
     case .failure(let error): return .answer(.failure(error))
     case .success(let fetch): return .waiting(wait(for: fetch, request.source))
     }
@@ -147,7 +161,12 @@ public struct DIDResolver: Sendable {
   ) {
     guard let job = jobs.removeValue(forKey: fetch), !job.isOver else { return }
     do throws(ResolutionError) {
-      let bytes = try result.get()
+      let bytes: [UInt8]
+      if case .rotations = job.phase, result == .failure(.missing) {
+        bytes = []
+      } else {
+        bytes = try result.get()
+      }
       guard bytes.count <= limits.fileByteCount else {
         throw .refused(.documentTooLong(bytes.count, limit: limits.fileByteCount))
       }
@@ -194,7 +213,24 @@ public struct DIDResolver: Sendable {
     source != nil && jobs.values.contains { $0.waiters.contains { $0.source == source } }
   }
 
-  private mutating func start(_ did: DID, _ source: String?, now: Duration) -> Result<FetchID, ResolutionError> {
+  /// Whether the keys kept are not the pinned ones, and nobody has asked yet what led to them.
+  private static func lacksRotations(_ kept: Result<DIDResolution, ResolutionError>, _ request: Request) -> Bool {
+    guard case .success(let resolution) = kept, resolution.rotations == nil, request.did.method == .web else {
+      return false
+    }
+    return hasOtherKeys(resolution, than: request.pinned, request.keyFragment)
+  }
+
+  private static func hasOtherKeys(
+    _ resolution: DIDResolution, than pinned: PeerIdentity?, _ keyFragment: String?
+  ) -> Bool {
+    guard let pinned else { return false }
+    let identity = resolution.document.identity(preferring: pinned, keyFragment: keyFragment)
+    return identity.map { RotationStatement.Keys($0) != RotationStatement.Keys(pinned) } ?? false
+  }
+
+  private mutating func start(_ request: Request, now: Duration) -> Result<FetchID, ResolutionError> {
+    let (did, source) = (request.did, request.source)
     guard let location = Self.location(of: did) else { return .failure(.refused(.unsupportedMethod(did.string))) }
     guard !isBusy(source) else { return .failure(.busy(.source)) }
     guard jobs.count < limits.concurrent else { return .failure(.busy(.concurrent)) }
@@ -204,7 +240,9 @@ public struct DIDResolver: Sendable {
     }
     hosts[location.host] = now
     let isLog = did.method == .webvh
-    let job = Job(did: did, deadline: now + limits.timeout, phase: isLog ? .log : .document, waiters: [])
+    let job = Job(
+      did: did, deadline: now + limits.timeout, pinned: request.pinned, keyFragment: request.keyFragment,
+      phase: isLog ? .log : .document, waiters: [])
     return .success(fetch(location.url(of: isLog ? "did.jsonl" : "did.json"), job))
   }
 
@@ -243,7 +281,17 @@ public struct DIDResolver: Sendable {
       case .document:
         let resolution = DIDResolution(
           document: try DIDWeb.document(bytes, for: job.did), evidence: .server(url: try DIDWeb.url(for: job.did)))
-        return ResolvedFile(resolution: resolution, bytes: bytes, time: date)
+        guard Self.hasOtherKeys(resolution, than: job.pinned, job.keyFragment) else {
+          return ResolvedFile(resolution: resolution, bytes: bytes, time: date)
+        }
+        var job = job
+        job.phase = .rotations(resolution, bytes: bytes)
+        _ = fetch(try DIDWeb.rotationsURL(for: job.did), job)
+        return nil
+      case .rotations(var resolution, let documentBytes):
+        // A list that does not read leads nowhere; the document stands all the same.
+        resolution.rotations = (try? RotationList(parsing: bytes)) ?? RotationList()
+        return ResolvedFile(resolution: resolution, bytes: documentBytes, time: date)
       case .log:
         var bounds = DIDWebVHLog.Limits()
         bounds.byteCount = limits.fileByteCount
@@ -266,10 +314,12 @@ public struct DIDResolver: Sendable {
   ) throws(IdentityError) -> ResolvedFile {
     let history = try DIDWebVHHistory(log, witnessFile: witnessFile)
     let version = try history.version(.latest)
-    let resolution = DIDResolution(
+    var resolution = DIDResolution(
       document: try version.document(for: log.did),
       evidence: .history(
         url: try DIDWebVH.logURL(for: log.did), version: version, witnesses: version.parameters.witnesses))
+    resolution.earlierHashes = Set(
+      history.versions.dropLast().compactMap { try? $0.document(for: log.did).hash })
     return ResolvedFile(
       resolution: resolution, bytes: bytes, time: date, lifetime: .seconds(version.parameters.timeToLive),
       versionIDs: history.versions.map(\.id))

@@ -24,8 +24,8 @@ extension Keystore {
     }
     try Self.checkMembers(file, ["format", "did", "document", "kdf", "cipher", "sealed"], "the file")
     guard file["format"] == .string(Self.format) else { throw .malformedKeystore("format") }
-    guard let text = file["did"]?.stringValue, let did = try? DID(parsing: text), did.method == .peer4,
-      !did.isLongForm
+    guard let text = file["did"]?.stringValue, let did = try? DID(parsing: text),
+      did.method == .peer4 || did.method == .web, !did.isLongForm
     else { throw .malformedKeystore("did") }
     guard let document = file["document"]?.stringValue, document.utf8.count <= DIDPeer4.inputDocumentByteLimit else {
       throw .malformedKeystore("document")

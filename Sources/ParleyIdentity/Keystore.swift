@@ -73,7 +73,7 @@ public struct KeystoreRandomness: Sendable {
   }
 }
 
-/// The signing keys of a node, encrypted under a passphrase, and its did:peer:4 in clear.
+/// The signing keys of a node, encrypted under a passphrase, and its DID and document in clear.
 ///
 /// The file's format is in docs/protocol/identity.md. Reading one needs no passphrase and shows whose it claims to
 /// be; only ``open(passphrase:)`` proves that nobody changed it.
@@ -87,7 +87,7 @@ public struct Keystore: Hashable, Sendable {
 
   /// The DID, in its short form.
   public let did: DID
-  /// The input document of the DID.
+  /// The input document of a did:peer:4, or the document of a did:web.
   public let documentBytes: [UInt8]
   /// What opening it costs.
   public let cost: KeystoreCost
@@ -96,27 +96,28 @@ public struct Keystore: Hashable, Sendable {
   /// Ciphertext and tag.
   let sealed: [UInt8]
 
-  /// Makes new keys, a did:peer:4 of them, and encrypts the seeds.
+  /// Makes new keys, a did:peer:4 of them or a document for a did:web, and encrypts the seeds.
   ///
   /// - Parameters:
   ///   - passphrase: Its bytes as they are; at least one.
+  ///   - web: The did:web whose keys these are to be; `nil` for a did:peer:4.
   ///   - endpoint: As for ``DIDPeer4/inputDocument(ed25519:mldsa65:endpoint:)``.
   ///   - postQuantum: Whether there is an ML-DSA-65 key, which makes the identity's suite 2.
   ///   - cost: What opening it will cost.
   ///   - randomness: Seeds, salt and nonce.
   /// - Returns: The keystore; ``encoded`` is its file.
-  /// - Throws: ``IdentityError/emptyPassphrase``, ``IdentityError/malformedEndpoint(_:)``, or
-  ///   ``IdentityError/unacceptableCost`` where the machine has not the memory.
+  /// - Throws: ``IdentityError/emptyPassphrase``, ``IdentityError/malformedEndpoint(_:)``,
+  ///   ``IdentityError/unsupportedMethod(_:)`` for a DID that is no did:web, ``IdentityError/documentTooLong(_:limit:)``,
+  ///   or ``IdentityError/unacceptableCost`` where the machine has not the memory.
   public static func create(
-    passphrase: SecretBytes, endpoint: String?, postQuantum: Bool = false, cost: KeystoreCost = .standard,
+    passphrase: SecretBytes, web: DID? = nil, endpoint: String?, postQuantum: Bool = false,
+    cost: KeystoreCost = .standard,
     randomness: KeystoreRandomness = .system()
   ) throws(IdentityError) -> Keystore {
     guard passphrase.count > 0 else { throw .emptyPassphrase }
     let ed25519 = Ed25519.SigningKey(seed: randomness.ed25519Seed)
     let mldsa65 = postQuantum ? MLDSA65.SigningKey(seed: randomness.mldsa65Seed) : nil
-    let document = try DIDPeer4.inputDocument(
-      ed25519: ed25519.publicKey, mldsa65: mldsa65?.publicKey, endpoint: endpoint)
-    let did = try DIDPeer4.create(inputDocument: document).shortForm
+    let (did, document) = try identity(web, ed25519.publicKey, mldsa65?.publicKey, endpoint)
     let suite: SignatureSuite = postQuantum ? .ed25519MLDSA65 : .ed25519
     let head = SecretBytes(copying: [suite.rawValue])
     let seeds =
@@ -129,6 +130,21 @@ public struct Keystore: Hashable, Sendable {
     let sealed = cipher.seal(
       seeds, nonce: AES256GCM.Nonce(header.nonce), additionalData: header.additionalData)
     return Keystore(header: header, sealed: sealed)
+  }
+
+  private static func identity(
+    _ web: DID?, _ ed25519: Ed25519.PublicKey, _ mldsa65: MLDSA65.PublicKey?, _ endpoint: String?
+  ) throws(IdentityError) -> (DID, [UInt8]) {
+    guard let web else {
+      let input = try DIDPeer4.inputDocument(ed25519: ed25519, mldsa65: mldsa65, endpoint: endpoint)
+      return (try DIDPeer4.create(inputDocument: input).shortForm, input)
+    }
+    guard web.method == .web else { throw .unsupportedMethod(IdentityError.cut(web.string)) }
+    let document = try DIDWeb.document(of: web, ed25519: ed25519, mldsa65: mldsa65, endpoint: endpoint)
+    guard document.count <= DIDPeer4.inputDocumentByteLimit, web.string.utf8.count <= DID.characterLimit else {
+      throw .documentTooLong(document.count, limit: DIDPeer4.inputDocumentByteLimit)
+    }
+    return (web, document)
   }
 
   /// Decrypts the keys.

@@ -117,6 +117,21 @@ public struct PeerIdentity: Sendable {
   }
 }
 
+extension DIDDocument {
+  /// Whose keys speak for this document today, for somebody who has pinned others.
+  ///
+  /// - Parameters:
+  ///   - pinned: The identity as it was let in: its key counts for as long as the document lists it.
+  ///   - keyFragment: The key that the peer named; `nil` if it has named none.
+  /// - Returns: The identity; `nil` if no key can speak for the document, or not the one named.
+  public func identity(preferring pinned: PeerIdentity?, keyFragment: String? = nil) -> PeerIdentity? {
+    if let keyFragment { return try? PeerIdentity(document: self, keyFragment: keyFragment) }
+    let same = authentication.first { $0.id.did == id && $0.publicKey == pinned.map { .ed25519($0.ed25519.raw) } }
+    return (try? same.map { try PeerIdentity(document: self, keyFragment: $0.id.fragment) })
+      ?? (try? PeerIdentity(document: self))
+  }
+}
+
 extension PeerIdentity: Hashable {
   /// Whether both are the same key of the same document.
   public static func == (left: Self, right: Self) -> Bool {

@@ -123,13 +123,21 @@ public struct RotationStatement: Hashable, Sendable {
   /// - Parameters:
   ///   - new: The identity as resolved now.
   ///   - pinned: The identity as it was let in.
-  /// - Returns: Whether all of it fits: the DID, both sets of keys, and every signature of the pinned keys' suite. A
-  ///   post-quantum key that was pinned is not given up for none.
+  /// - Returns: Whether all of it fits: the DID, both sets of keys, and what ``isSigned`` says.
   public func isValid(for new: PeerIdentity, replacing pinned: PeerIdentity) -> Bool {
-    guard did == new.did, did == pinned.did, from == Keys(pinned), to == Keys(new),
-      pinned.mldsa65 == nil || new.mldsa65 != nil
-    else { return false }
-    return pinned.isValid(signature, for: Self.message(Self.unsigned(did, from, to, time)), context: Self.context)
+    did == new.did && did == pinned.did && from == Keys(pinned) && to == Keys(new) && isSigned
+  }
+
+  /// Whether all keys of `from` have signed it, and it gives no post-quantum key up for none.
+  public var isSigned: Bool {
+    guard from.mldsa65 == nil || to.mldsa65 != nil, let ed25519 = try? Ed25519.PublicKey(raw: from.ed25519) else {
+      return false
+    }
+    let message = Self.message(Self.unsigned(did, from, to, time))
+    guard ed25519.isValid(signature: signature.ed25519, for: message) else { return false }
+    guard let raw = from.mldsa65 else { return signature.mldsa65 == nil }
+    guard let key = try? MLDSA65.PublicKey(raw: raw), let part = signature.mldsa65 else { return false }
+    return key.isValid(signature: part, for: message, context: Self.context)
   }
 
   private static func unsigned(_ did: DID, _ from: Keys, _ to: Keys, _ time: UTCTimestamp) -> JSONValue {

@@ -11,22 +11,34 @@ final class DocumentResolver: @unchecked Sendable {
   private let loop: EventLoop
   private let settings: IdentityResolver
   private let origin = ContinuousClock.now
-  private var machine = DIDResolver()
+  private var machine: DIDResolver
   /// Made when something is first fetched: most nodes never need the system's certificates.
   private var fetcher: HTTPSFetcher?
   private var waiting: [DIDResolver.RequestID: CheckedContinuation<Result<DIDResolution, ResolutionError>, Never>] = [:]
   private var wake: ScheduledWork?
+  /// Told of histories that contradict each other.
+  var onSplitView: ((SplitView) -> Void)?
 
-  init(loop: EventLoop, settings: IdentityResolver) {
+  init(loop: EventLoop, settings: IdentityResolver, limits: DIDResolver.Limits = DIDResolver.Limits()) {
     self.loop = loop
     self.settings = settings
+    machine = DIDResolver(limits: limits)
   }
 
   /// Finds a document.
   ///
   /// - Throws: ``NodeError/resolution(_:_:)``.
   func resolve(_ request: DIDResolver.Request) async throws(NodeError) -> DIDResolution {
-    let result = await withCheckedContinuation { continuation in
+    do {
+      return try await result(request).get()
+    } catch {
+      throw .resolution(request.did.string, error.description)
+    }
+  }
+
+  /// Finds a document, or says why not.
+  func result(_ request: DIDResolver.Request) async -> Result<DIDResolution, ResolutionError> {
+    await withCheckedContinuation { continuation in
       loop.execute {
         switch self.machine.resolve(request, now: self.now) {
         case .answer(let result): continuation.resume(returning: result)
@@ -34,11 +46,6 @@ final class DocumentResolver: @unchecked Sendable {
         }
         self.run()
       }
-    }
-    do {
-      return try result.get()
-    } catch {
-      throw .resolution(request.did.string, error.description)
     }
   }
 
@@ -59,7 +66,9 @@ final class DocumentResolver: @unchecked Sendable {
   private func run() {
     while let event = machine.poll(now: now) {
       switch event {
-      case .answer(let id, let result): waiting.removeValue(forKey: id)?.resume(returning: result)
+      case .answer(let id, let result):
+        if case .failure(.splitView(let view)) = result { onSplitView?(view) }
+        waiting.removeValue(forKey: id)?.resume(returning: result)
       case .fetch(let id, let url): fetch(id, url)
       }
     }
@@ -73,7 +82,7 @@ final class DocumentResolver: @unchecked Sendable {
     do throws(IOError) {
       guard let url = WebURL(text) else { throw .invalidAddress(text) }
       try readyFetcher().get(url) { [weak self] result in
-        self?.ended(id, result.mapError { .unreachable($0.description) })
+        self?.ended(id, result.mapError(ResolutionError.init))
       }
     } catch {
       ended(id, .failure(.unreachable(error.description)))
@@ -97,11 +106,20 @@ final class DocumentResolver: @unchecked Sendable {
 }
 
 extension ResolutionError {
+  /// What became of a fetch.
+  fileprivate init(_ error: IOError) {
+    switch error {
+    case .status(404), .status(410): self = .missing
+    default: self = .unreachable(error.description)
+    }
+  }
+
   /// What a person reads.
   var description: String {
     switch self {
     case .refused(let error): "\(error)"
     case .unreachable(let why): why
+    case .missing: "its server says that there is no such file"
     case .timedOut: "it took longer than three seconds"
     case .busy(.concurrent): "too many documents are being fetched; try again"
     case .busy(.source): "another one is being fetched for the same caller"

@@ -22,15 +22,19 @@ public struct IdentityResolver: Sendable {
   ///
   /// - Throws: ``NodeError/resolution(_:_:)``.
   public func resolve(_ text: String) async throws(NodeError) -> DIDResolution {
-    let did = try NodeIdentity.parseDID(text)
+    try await resolve(DIDResolver.Request(NodeIdentity.parseDID(text)))
+  }
+
+  /// Resolves on a loop of its own.
+  func resolve(_ request: DIDResolver.Request) async throws(NodeError) -> DIDResolution {
     let loop: EventLoop
     do {
       loop = try EventLoop()
     } catch {
-      throw .resolution(did.string, "\(error)")
+      throw .resolution(request.did.string, "\(error)")
     }
     defer { loop.shutDown() }
-    return try await DocumentResolver(loop: loop, settings: self).resolve(DIDResolver.Request(did))
+    return try await DocumentResolver(loop: loop, settings: self).resolve(request)
   }
 }
 

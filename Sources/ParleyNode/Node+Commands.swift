@@ -23,6 +23,16 @@ extension Node {
       switch request.method {
       case "status": return status().json
       case "connect": return try await connect(request)
+      case "peers": return .array(try request.page(of: peerList()).map(\.json))
+      case "approve":
+        let peer = try await approve(request.text("did"), fingerprint: request.optionalText("fingerprint"))
+        return ["did": .string(peer.did.string), "fingerprint": .string("\(KeyFingerprint(peer))")]
+      case "deny":
+        try deny(request.text("did"))
+        return true
+      case "forget":
+        try forget(request.text("did"))
+        return true
       case "rfq": return try await requestQuote(request)
       case "quotes": return .array(try request.page(of: dialogues(all: request.flag("all"))).map(\.json))
       case "counter": return try await counter(request)

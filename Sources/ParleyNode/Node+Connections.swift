@@ -36,6 +36,19 @@ final class AnsweredUpgrade {
   func take() -> Responder? { responder.take() }
 }
 
+/// A call under way: whom, and what its document rests on.
+struct Call {
+  let peer: PeerIdentity
+  let resolution: DIDResolution
+  let known: KnownPeer?
+
+  init(_ peer: PeerIdentity, _ resolution: DIDResolution, _ known: KnownPeer?) {
+    self.peer = peer
+    self.resolution = resolution
+    self.known = known
+  }
+}
+
 // MARK: - Being called
 
 extension Node {
@@ -154,20 +167,31 @@ extension Node {
     Task {
       do {
         let did = claim.did
-        let known = try knownPeer(did)
-        // The list may name a did:peer:4 in its long form; a claim never does.
-        let isAllowed = configuration.allowsAnyone || configuration.allowed.contains { $0.shortForm == did }
-        guard isAllowed || known != nil else {
+        let (known, occasion) = (try knownPeer(did), occasion(of: did))
+        if case .stranger = occasion, known == nil, did.canChange {
+          // Nothing is fetched because a stranger says so.
           throw NodeError.connect(did.string, "it is not on the allow list")
         }
-        let peer = try await resolve(claim, isKnown: known != nil, source: channel.source)
-        try checkPin(peer, known)
+        let resolution = try await resolve(claim, known, channel)
+        let peer = try resolution.identity(keyFragment: claim.keyFragment)
         guard channels[channel.number] === channel else { return }
-        let start = ContinuousClock.now
-        try channel.accept(peer)
-        gate.spent(start.duration(to: .now), now: .now)
-        gate.issued(channel.priorityTokens, to: peer.did)
-        opened(channel, peer, approval: known?.approval ?? .allowList)
+        switch try verdict(on: peer, resolution, known, occasion) {
+        case .admitted(let approval, let statements):
+          let start = ContinuousClock.now
+          try channel.accept(peer)
+          gate.spent(start.duration(to: .now), now: .now)
+          gate.issued(channel.priorityTokens, to: peer.did)
+          opened(channel, peer, approval: approval, statements: statements)
+        case .refused(let code):
+          try channel.refuse(peer, code)
+          note(refused: peer, code)
+          log.warning(
+            "peer-refused",
+            [
+              "channel": "\(channel.number)", "peer": did.string, "code": "\(code.rawValue)", "why": code.reason,
+              "fingerprint": "\(KeyFingerprint(peer))",
+            ])
+        }
       } catch {
         // Keys go at once; the connection goes at the deadline, whatever the reason was.
         log.warning("peer-refused", ["channel": "\(channel.number)", "why": "\(error)"])
@@ -181,44 +205,21 @@ extension Node {
   /// One whose hash is not the one that was signed is fetched once more. If that does not help, somebody tells two
   /// stories: what was seen is evidence.
   private func resolve(
-    _ claim: IdentityClaim, isKnown: Bool, source: String?
-  ) async throws(NodeError) -> PeerIdentity {
+    _ claim: IdentityClaim, _ known: KnownPeer?, _ channel: PeerChannel
+  ) async throws(NodeError) -> DIDResolution {
     var request = DIDResolver.Request(claim.did)
     request.documentBytes = claim.documentBytes
-    request.source = source
-    request.isKnown = isKnown
+    request.source = channel.source
+    request.isKnown = known != nil
+    request.pinned = known?.pinned
+    request.keyFragment = claim.keyFragment
     var resolution = try await documents.resolve(request)
     if resolution.document.hash != claim.documentHash, resolution.evidence != .theDIDItself {
       request.isForced = true
       resolution = try await documents.resolve(request)
-      if let view = await documents.splitView(of: claim.did, claimedHash: claim.documentHash) {
-        log.warning(
-          "split-view",
-          [
-            "peer": claim.did.string, "seen": view.seen.map(\.hash.hex).joined(separator: ","),
-            "claimed": claim.documentHash.hex,
-          ])
-      }
+      await keepSplitView(claim, resolution, known, channel)
     }
-    return try resolution.identity(keyFragment: claim.keyFragment)
-  }
-
-  private func knownPeer(_ did: DID) throws(NodeError) -> KnownPeer? {
-    do {
-      return try store.reader.knownPeer(did: did.shortForm.string)
-    } catch {
-      throw .journal("\(error)")
-    }
-  }
-
-  /// Refuses a peer whose keys are not those that its owner's approval was given to.
-  func checkPin(_ peer: PeerIdentity, _ known: KnownPeer?) throws(NodeError) {
-    guard let known, peer.documentBytes != known.document.bytes else { return }
-    let pinned = try? LocalResolver.resolve(
-      peer.did, documentBytes: known.document.bytes, keyFragment: known.keyFragment)
-    guard let pinned, pinned.ed25519 == peer.ed25519, pinned.mldsa65 == peer.mldsa65 else {
-      throw .connect(peer.did.string, "its keys are not the pinned ones")
-    }
+    return resolution
   }
 }
 
@@ -234,23 +235,52 @@ extension Node {
   /// - Throws: ``NodeError/resolution(_:_:)``, ``NodeError/noEndpoint(_:)`` or ``NodeError/connect(_:_:)``.
   public func connect(_ text: String) async throws(NodeError) -> (peer: PeerIdentity, duration: Duration) {
     let did = try NodeIdentity.parseDID(text)
-    let known = try knownPeer(did)
-    let documentBytes = did.isLongForm ? nil : known.map(\.document.bytes)
-    var request = DIDResolver.Request(did)
-    request.documentBytes = did.method == .peer4 ? documentBytes : nil
-    request.isKnown = known != nil
-    let peer = try await documents.resolve(request).identity()
-    guard peer.did != identity.did else { throw .connect(peer.did.string, "that is this node itself") }
+    guard did.shortForm != identity.did else { throw .connect(did.string, "that is this node itself") }
+    let call = try await prepareCall(did)
+    let peer = call.peer
     guard peer.serviceEndpoint != nil else { throw .noEndpoint(peer.did.string) }
-    try checkPin(peer, known)
     if sessions[peer.did]?.isSynced == true { return (peer, .zero) }
-    let duration = try await dial(peer)
+    let duration = try await dial(call)
     outbound[peer.did] = 0
     await synced(peer.did)
     return (peer, duration)
   }
 
-  private func dial(_ peer: PeerIdentity) async throws(NodeError) -> Duration {
+  /// Resolves who is to be called, and holds the document against what was let in.
+  private func prepareCall(_ did: DID) async throws(NodeError) -> Call {
+    let known = try knownPeer(did)
+    var request = DIDResolver.Request(did)
+    request.documentBytes = did.method == .peer4 && !did.isLongForm ? known?.document.bytes : nil
+    request.isKnown = known != nil
+    request.pinned = known?.pinned
+    let resolution = try await documents.resolve(request)
+    let preferred = resolution.document.identity(preferring: known?.pinned)
+    let peer = if let preferred { preferred } else { try resolution.identity() }
+    let call = Call(peer, resolution, known)
+    _ = try consent(to: peer, call)
+    return call
+  }
+
+  /// What the owner's naming a DID amounts to.
+  ///
+  /// - Throws: Why the call may not be made, or what answered not be talked to.
+  private func consent(
+    to peer: PeerIdentity, _ call: Call
+  ) throws(NodeError) -> (approval: KnownPeer.Approval, statements: [RotationStatement]) {
+    switch try verdict(on: peer, call.resolution, call.known, .called) {
+    case .admitted(let approval, let statements): return (approval, statements)
+    case .refused(.denied): throw .denied(peer.did.string)
+    case .refused(.awaitingApproval): throw .fingerprint(peer.did.string, "\(KeyFingerprint(peer))", nil)
+    case .refused(.keysChanged):
+      let pinned = call.known?.pinned.map { "\(KeyFingerprint($0))" } ?? "-"
+      throw .keysChanged(peer.did.string, "\(KeyFingerprint(peer))", pinned)
+    case .refused(.busy): throw .notNow("\(configuration.maximumSessions) peers are connected, which is the limit")
+    case .refused(let code): throw .connect(peer.did.string, code.reason)
+    }
+  }
+
+  private func dial(_ call: Call) async throws(NodeError) -> Duration {
+    let peer = call.peer
     let did = peer.did.string
     guard let endpoint = peer.serviceEndpoint, let url = WebURL(endpoint) else { throw .noEndpoint(did) }
     let start = ContinuousClock.now
@@ -281,6 +311,7 @@ extension Node {
     }
     let result = await withCheckedContinuation { continuation in
       openings[number] = continuation
+      calls[number] = call
       if let channel = channels[number] { limit(channel, to: HandshakeTimes.handshake) }
       self.start(connection, number)
     }
@@ -300,7 +331,7 @@ extension Node {
   private func redialNow(_ did: DID) async {
     guard !isStopping, let failures = outbound[did], let session = sessions[did], !session.isConnected else { return }
     do {
-      _ = try await dial(session.peer)
+      _ = try await dial(prepareCall(session.peer.did))
     } catch {
       log.info("redial", ["peer": did.string, "why": error.description, "failures": "\(failures + 1)"])
       redial(did, failures: failures + 1)
@@ -336,7 +367,7 @@ extension Node {
       case .claim(let claim): judge(claim, channel)
       case .opened(let peer):
         priorityTokens[peer.did] = channel.priorityTokens
-        opened(channel, peer, approval: .owner)
+        answered(channel, peer)
       case .messages(let messages):
         guard let session = channel.peer.flatMap({ sessions[$0.did] }) else { return }
         for message in messages where session.uses(channel) { session.receive(message) }
@@ -345,14 +376,32 @@ extension Node {
     } catch {
       let peer = channel.peerText
       log.warning("channel-refused", ["channel": "\(number)", "peer": peer, "why": "\(error)"])
-      openings.removeValue(forKey: number)?.resume(returning: .failure(.connect(peer, "\(error)")))
+      let failure: NodeError =
+        if case .refused(let code) = error { .refused(peer, code) } else { .connect(peer, "\(error)") }
+      openings.removeValue(forKey: number)?.resume(returning: .failure(failure))
       if channel.failsAtDeadline { channel.erase() } else { channel.refuse() }
     }
   }
 
-  private func opened(_ channel: PeerChannel, _ peer: PeerIdentity, approval: KnownPeer.Approval) {
+  /// Takes a peer that was called and has proved itself: with the key that it signed with, which may not be the one that
+  /// was expected.
+  private func answered(_ channel: PeerChannel, _ peer: PeerIdentity) {
+    do throws(NodeError) {
+      guard let call = calls.removeValue(forKey: channel.number) else { return channel.close() }
+      let (approval, statements) = try consent(to: peer, call)
+      opened(channel, peer, approval: approval, statements: statements)
+    } catch {
+      log.warning("peer-refused", ["channel": "\(channel.number)", "why": error.description])
+      openings.removeValue(forKey: channel.number)?.resume(returning: .failure(error))
+      channel.close()
+    }
+  }
+
+  private func opened(
+    _ channel: PeerChannel, _ peer: PeerIdentity, approval: KnownPeer.Approval, statements: [RotationStatement]
+  ) {
     do {
-      let session = try session(with: peer, approval: approval)
+      let session = try session(with: peer, approval: approval, statements: statements)
       log.info(
         "channel-open",
         [
@@ -360,6 +409,7 @@ extension Node {
           "role": channel.isInitiator ? "initiator" : "responder",
         ])
       session.attach(channel)
+      watchDocument(of: peer, channel.number)
       openings.removeValue(forKey: channel.number)?.resume(returning: .success(()))
     } catch {
       openings.removeValue(forKey: channel.number)?.resume(returning: .failure(error))
@@ -369,6 +419,8 @@ extension Node {
 
   private func ended(_ number: Int, _ closure: WebSocketClosure) {
     guard let channel = channels.removeValue(forKey: number) else { return }
+    calls[number] = nil
+    unwatchDocument(number)
     channel.deadline?.cancel()
     let why = channel.endedInOrder ? "\(closure)" : "truncated: \(closure)"
     openings.removeValue(forKey: number)?.resume(

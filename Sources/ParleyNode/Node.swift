@@ -48,6 +48,12 @@ public actor Node {
   var priorityTokens: [DID: [[UInt8]]] = [:]
   /// Message 1 answered in the upgrade, until the connection is handed over.
   var answered: [Int: AnsweredUpgrade] = [:]
+  /// Peers that proved themselves and were turned away, until the owner decides.
+  var contacts: [DID: Contact] = [:]
+  /// What is known of the documents of connected peers that can change, by the number of the channel.
+  var watches: [Int: DocumentWatch] = [:]
+  /// What is known of the peers that are being called, by the number of the channel.
+  var calls: [Int: Call] = [:]
   /// The peers that this node calls, and how often in a row that failed.
   var outbound: [DID: Int] = [:]
   /// The Noise static key: made at start, in memory only, renewed each day.
@@ -89,7 +95,7 @@ public actor Node {
     self.loop = loop
     log = configuration.log
     identity = signer.identity
-    documents = DocumentResolver(loop: loop, settings: configuration.resolver)
+    documents = DocumentResolver(loop: loop, settings: configuration.resolver, limits: configuration.resolverLimits)
     gate = HandshakeGate(responder: signer.identity.did, limits: configuration.admissionLimits, now: .now)
     let box = NodeReference()
     writer = JournalWriter(store: store) { report in box.node?.committed(report) }
@@ -97,6 +103,7 @@ public actor Node {
   }
 
   private func begin() async throws(NodeError) {
+    documents.onSplitView = { [weak self] view in self?.assumeIsolated { $0.keep(view) } }
     do {
       try readRecords()
       for peer in try store.reader.knownPeers() { try restoreSession(peer).trades.forEach(note) }
@@ -193,11 +200,12 @@ public actor Node {
     } catch {
       throw .resolution(known.did, "\(error)")
     }
-    if known.approval == .owner, peer.serviceEndpoint != nil { outbound[peer.did] = 0 }
+    let isCalled = known.approval == .owner || known.approval == .fingerprint
+    if isCalled, peer.serviceEndpoint != nil { outbound[peer.did] = 0 }
     return try makeSession(peer)
   }
 
-  private func makeSession(_ peer: PeerIdentity) throws(NodeError) -> PeerSession {
+  func makeSession(_ peer: PeerIdentity) throws(NodeError) -> PeerSession {
     var rows: [[UInt8]] = []
     var first: UInt64?
     do {
@@ -230,20 +238,14 @@ public actor Node {
       })
   }
 
-  /// The session with a peer that has proved itself, made and pinned at first contact.
-  func session(with peer: PeerIdentity, approval: KnownPeer.Approval) throws(NodeError) -> PeerSession {
+  /// The session with a peer that has proved itself and may come in, made and pinned at first contact.
+  func session(
+    with peer: PeerIdentity, approval: KnownPeer.Approval, statements: [RotationStatement]
+  ) throws(NodeError) -> PeerSession {
     let old = sessions[peer.did]
-    if let old, old.peer == peer { return old }
+    if let old, old.peer == peer, statements.isEmpty { return old }
     guard old?.isQuiet ?? true else { throw .notNow("the old document of \(peer.did.string) is still in use") }
-    let known = KnownPeer(
-      document: StoredDocument(
-        did: peer.did.string, hash: Digest(peer.documentHash) ?? .zero, bytes: peer.documentBytes, firstSeen: .now),
-      keyFragment: peer.keyFragment, approval: approval, firstSeen: .now)
-    do {
-      try store.approve(known)
-    } catch {
-      throw .journal("\(error)")
-    }
+    try pin(peer, approval, statements)
     old?.stop()
     return try makeSession(peer)
   }

@@ -19,6 +19,8 @@ public struct NodeConfiguration: Sendable {
   public var allowed: Set<DID> = []
   /// Whether every DID that proves itself may come in.
   public var allowsAnyone = false
+  /// Peers that may be connected at a time; more are told that there is no room.
+  public var maximumSessions = 1_000
   /// How DIDs are resolved.
   public var resolver: IdentityResolver
   /// What a peer may ask of a negotiation.
@@ -29,6 +31,10 @@ public struct NodeConfiguration: Sendable {
   var channelLimits = ChannelLimits()
   /// What those are granted who have not proved who they are.
   var admissionLimits = AdmissionLimits()
+  /// When documents of connected peers are looked at again.
+  var resolutionTimes = ResolutionTimes()
+  /// Bounds and times of resolution.
+  var resolverLimits = DIDResolver.Limits()
   /// What the operator is told.
   public var log: Log
 

@@ -47,20 +47,7 @@ public struct NodeHome: Sendable {
     } catch {
       throw .file(folder.path(), "cannot be created: \(error.localizedDescription)")
     }
-    // Written beside its place and moved there whole: a keystore exists or it does not.
-    let draft = folder.appending(path: "keystore.json.new")
-    let created = FileManager.default.createFile(
-      atPath: draft.path(), contents: nil, attributes: [.posixPermissions: 0o600])
-    guard created else { throw .file(draft.path(), "cannot be created") }
-    do {
-      let handle = try FileHandle(forWritingTo: draft)
-      try handle.write(contentsOf: Data(keystore.encoded))
-      try handle.synchronize()
-      try handle.close()
-      try FileManager.default.moveItem(at: draft, to: keystoreFile)
-    } catch {
-      throw .file(keystoreFile.path(), "cannot be written: \(error.localizedDescription)")
-    }
+    try write(keystore.encoded, to: keystoreFile, isSecret: true)
   }
 
   /// Reads the keystore without opening it.

@@ -4,9 +4,10 @@ public import ParleyWire
 
 /// Making, naming and describing a node's identity.
 public enum NodeIdentity {
-  /// Makes new keys and a did:peer:4 of them, encrypted under a passphrase.
+  /// Makes new keys, and a did:peer:4 of them or a document for a did:web, encrypted under a passphrase.
   ///
   /// - Parameters:
+  ///   - web: The did:web whose keys these are to be; `nil` for a did:peer:4.
   ///   - endpoint: Where others reach the node, `ws://host:port` or `wss://host:port`; `nil` for one that only calls.
   ///   - postQuantum: Whether it signs with ML-DSA-65 too.
   ///   - passphrase: Its bytes as they are; they are wiped from the copy made here, not from the caller's.
@@ -14,14 +15,15 @@ public enum NodeIdentity {
   /// - Returns: The keystore, to be written by ``NodeHome/initialize(_:)``.
   /// - Throws: ``NodeError/keystore(_:)``.
   public static func make(
-    endpoint: String?, postQuantum: Bool, passphrase: [UInt8], kdfMemoryMiB: Int = 64
+    web: DID? = nil, endpoint: String?, postQuantum: Bool, passphrase: [UInt8], kdfMemoryMiB: Int = 64
   ) throws(NodeError) -> Keystore {
     do {
       let standard = KeystoreCost.standard
       let cost = try KeystoreCost(
         memoryKiB: kdfMemoryMiB * 1_024, iterations: standard.iterations, lanes: standard.lanes)
       return try Keystore.create(
-        passphrase: SecretBytes(copying: passphrase), endpoint: endpoint, postQuantum: postQuantum, cost: cost)
+        passphrase: SecretBytes(copying: passphrase), web: web, endpoint: endpoint, postQuantum: postQuantum, cost: cost
+      )
     } catch {
       throw .keystore(error)
     }
@@ -68,7 +70,8 @@ public enum NodeIdentity {
   public static func describe(_ identity: PeerIdentity) -> JSONValue {
     [
       "did": .string(identity.did.string), "long_form": .string(longForm(identity)),
-      "key": .string(identity.keyFragment), "ed25519": .string(identity.ed25519.raw.hex),
+      "key": .string(identity.keyFragment), "fingerprint": .string("\(KeyFingerprint(identity))"),
+      "ed25519": .string(identity.ed25519.raw.hex),
       "post_quantum": .bool(identity.mldsa65 != nil),
       "endpoint": identity.serviceEndpoint.map(JSONValue.string) ?? .null,
       "document_hash": .string(identity.documentHash.hex), "document": identity.document.json,

@@ -215,6 +215,29 @@ final class PeerChannel {
     _ = try begin(responder.split(limits: limits))
   }
 
+  /// Refuses the peer whose claim was resolved: verifies its signature, tells it why, and ends the connection.
+  ///
+  /// - Throws: Why there is nobody to tell; the keys are erased.
+  func refuse(_ peer: PeerIdentity, _ code: RefusalCode) throws(HandshakeError) {
+    guard case .awaitingDecision(var responder) = exchange(.ended) else { throw .ended }
+    connection.send(binary: try responder.refuse(peer, code))
+    refuse()
+  }
+
+  /// Whether the claim of message 3 is signed by this identity, whatever document it names.
+  func isSigned(by peer: PeerIdentity) -> Bool {
+    switch state {
+    case .awaitingDecision(let responder): responder.isSigned(by: peer)
+    case .awaitingMessage1: false
+    case .awaitingMessage2: false
+    case .awaitingWork: false
+    case .awaitingMessage3: false
+    case .awaitingAccept: false
+    case .open: false
+    case .ended: false
+    }
+  }
+
   /// Sends one message: at once where the socket is idle, else in a record with all others that wait for it.
   ///
   /// A peer that takes nothing for so long that too much waits loses the channel.

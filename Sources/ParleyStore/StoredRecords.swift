@@ -45,14 +45,18 @@ public struct StoredDocument: Hashable, Sendable {
 
 /// A counterparty that the owner has let in, pinned to the document it had then.
 public struct KnownPeer: Hashable, Sendable {
-  /// What let it in: nobody is let in silently.
+  /// What let it in, or that it may not: nobody is let in silently.
   public enum Approval: String, Hashable, Sendable, CaseIterable {
-    /// The owner said yes when it asked.
+    /// The owner called it.
     case owner
+    /// The owner said yes after it had called.
+    case approved
     /// It was on the owner's list before it came.
     case allowList = "allow-list"
-    /// The owner named its DID or its key's fingerprint, got by another way.
+    /// The owner named its keys' fingerprint, got by another way.
     case fingerprint
+    /// The owner wants no session with it.
+    case denied
   }
 
   /// Its document, with its DID and the time when it was let in.

@@ -43,14 +43,17 @@ extension Command {
     name: "init", summary: "Make an identity: an encrypted keystore and a did:peer:4.", positionals: [],
     options: [
       .home,
+      Option(
+        "--did", "DID", "A did:web of your own instead, did:web:HOST or did:web:HOST:PATH; you publish its document."),
       Option("--endpoint", "URL", "The address others reach this node at, ws://host:port or wss://host:port."),
       Option("--post-quantum", "Sign with ML-DSA-65 beside Ed25519; others must then check both."),
       Option("--kdf-memory", "MIB", "Argon2id memory; default 64, at least 19."),
       .passphraseFile, .passphraseEnvironment, .json,
     ],
     notes: """
-      The endpoint is part of the DID: a node that moves makes a new one. A node without an endpoint can call
-      others and cannot be called.
+      The endpoint is part of a did:peer:4: a node that moves makes a new one. A node without an endpoint can call
+      others and cannot be called. A did:web keeps its name when its keys or its endpoint change; its document is left
+      in the folder 'publish', to be copied to the web server.
       """
   ) { arguments in
     let home = arguments.nodeHome
@@ -58,11 +61,15 @@ extension Command {
     let mebibytes = try arguments.parse("--kdf-memory", "a number of MiB from 19 to 1024") {
       Int($0).flatMap { (19...1024).contains($0) ? $0 : nil }
     }
+    let web = try arguments.parse("--did", "a did:web") { text in
+      (try? DID(parsing: text)).flatMap { $0.method == .web ? $0 : nil }
+    }
     let keystore = try NodeIdentity.make(
-      endpoint: arguments["--endpoint"], postQuantum: arguments.has("--post-quantum"),
+      web: web, endpoint: arguments["--endpoint"], postQuantum: arguments.has("--post-quantum"),
       passphrase: try arguments.passphrase.read(confirming: true), kdfMemoryMiB: mebibytes ?? 64)
     try home.initialize(keystore)
     let identity = try home.publicIdentity()
+    if web != nil { try home.writeDocument(identity) }
     if arguments.has("--json") {
       Terminal.print(NodeIdentity.describe(identity).serialized())
     } else {
@@ -70,17 +77,29 @@ extension Command {
       Terminal.print("  keystore  \(home.keystoreFile.path())")
       Terminal.print("  keys      \(identity.mldsa65 == nil ? "Ed25519" : "Ed25519 and ML-DSA-65")")
       Terminal.print("  endpoint  \(identity.serviceEndpoint ?? "none: it can call others and cannot be called")")
-      Terminal.print("'parley id' prints the long form, which is what others need to reach it.")
+      if web == nil {
+        Terminal.print("'parley id' prints the long form, which is what others need to reach it.")
+      } else {
+        Terminal.print(
+          "  publish   \(home.publishFolder.path())did.json as \((try? DIDWeb.url(for: identity.did)) ?? "")")
+        Terminal.print("  tell      \(KeyFingerprint(identity)), the fingerprint that others approve it by")
+      }
     }
   }
 
   static let identity = Command(
     name: "id", summary: "Show this node's DID, in the long form that others need.", positionals: [],
-    options: [.home, Option("--document", "Show the DID document."), .passphraseFile, .passphraseEnvironment, .json],
+    options: [
+      .home, Option("--document", "Show the DID document."),
+      Option("--fingerprint", "Show the fingerprint of the keys, for others to compare."), .passphraseFile,
+      .passphraseEnvironment, .json,
+    ],
     notes: "The keystore's public part suffices: no passphrase is asked for."
   ) { arguments in
     let identity = try arguments.nodeHome.publicIdentity()
-    if arguments.has("--document") {
+    if arguments.has("--fingerprint") {
+      Terminal.print("\(KeyFingerprint(identity))")
+    } else if arguments.has("--document") {
       Terminal.print(identity.document.json.serialized(pretty: true))
     } else if arguments.has("--json") {
       Terminal.print(NodeIdentity.describe(identity).serialized())
@@ -109,6 +128,7 @@ extension Command {
     Terminal.print("did        \(identity.did.string)")
     Terminal.print(
       "keys       \(identity.mldsa65 == nil ? "Ed25519" : "Ed25519 and ML-DSA-65") (#\(identity.keyFragment))")
+    Terminal.print("finger     \(KeyFingerprint(identity))")
     Terminal.print("endpoint   \(identity.serviceEndpoint ?? "none")")
     Terminal.print("doc hash   \(identity.documentHash.hex)")
     Terminal.print("verified   \(text(resolution.evidence))")

@@ -9,8 +9,8 @@ import Parley
 @main
 enum ParleyCommandLine {
   static let commands: [Command] = [
-    .initialize, .identity, .resolve, .up, .maker, .connect, .requestForQuote, .quotes, .counter, .accept,
-    .pass, .trades, .receipt, .verify, .journalVerify, .journalProve, .journalBackup, .journalRestore, .chain,
+    .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .counter,
+    .accept, .pass, .trades, .receipt, .verify, .journalVerify, .journalProve, .journalBackup, .journalRestore, .chain,
     .surface, .demo,
   ]
 

@@ -52,7 +52,8 @@ struct CommandLineTests {
       }
       #expect(
         Set(names).isSuperset(of: [
-          "init", "id", "resolve", "up", "maker", "connect", "rfq", "quotes", "counter", "accept", "trades", "receipt",
+          "init", "id", "rotate", "resolve", "up", "maker", "connect", "peers", "rfq", "quotes", "counter", "accept",
+          "trades", "receipt",
           "verify", "demo",
         ]))
       for name in names.map({ [$0] }) + ["verify", "prove", "backup", "restore"].map({ ["journal", $0] }) {
@@ -78,6 +79,9 @@ struct CommandLineTests {
       (["journal", "mend"], "there is no command 'journal mend'", "verify|prove|backup|restore"),
       (["journal", "backup"], "'journal backup' needs FILE", "parley journal backup --help"),
       (["journal", "prove", "--entry", "1", "--dialogue", "ab"], "give one of --entry", ""),
+      (["peers", "trust"], "'peers' takes list, approve, deny or forget, not 'trust'", ""),
+      (["peers", "approve"], "'peers approve' needs DID", ""),
+      (["init", "--did", "did:key:z6Mk"], "--did takes a did:web", ""),
     ])
   func usage(words: [String], message: String, hint: String) async throws {
     try await InteropTests.withFolder { folder in
@@ -220,7 +224,7 @@ struct CommandLineTests {
     }
   }
 
-  @Test("who is not on the allow list is turned away after the handshake's whole time, and others are served")
+  @Test("who is not on the allow list is told so, waits for the operator, and then comes in; others are served")
   func allowList() async throws {
     try await InteropTests.withFolder { folder in
       let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up"])
@@ -229,8 +233,20 @@ struct CommandLineTests {
         in: folder, access: ["--allow", taker.longForm])
       let turnedAway = Task { try await stranger.call("connect", ["did": .string(maker.longForm)]) }
       _ = try await taker.call("connect", ["did": .string(maker.longForm)])
-      await #expect(throws: ControlError.self) { try await turnedAway.value }
-      #expect(maker.log.contains("it is not on the allow list"))
+      let refusal = await #expect(throws: ControlError.self) { try await turnedAway.value }
+      #expect(refusal?.message.contains("its operator has not approved this DID") == true, "\(refusal?.message ?? "")")
+      #expect(refusal?.hint?.contains("parley id --fingerprint") == true)
+      let fingerprint = try await Self.parley(
+        ["id", "--fingerprint", "--home", stranger.home.folder.path()], in: folder
+      )
+      .text.trimmingCharacters(in: .newlines)
+      let home = ["--home", maker.home.folder.path()]
+      let waiting = try await Self.parley(["peers"] + home, in: folder)
+      #expect(waiting.text.contains("waiting") && waiting.text.contains(fingerprint), "\(waiting.text)")
+      let approved = try await Self.parley(
+        ["peers", "approve", stranger.longForm, "--fingerprint", fingerprint] + home, in: folder)
+      #expect(approved.code == 0 && approved.text.contains(fingerprint), "\(approved.complaint)")
+      _ = try await stranger.call("connect", ["did": .string(maker.longForm)])
       let asked = try await taker.call(
         "rfq", ["instrument": .string(InteropTests.instrument), "amount": "1", "side": "buy"])
       #expect(asked["theirs"]?["ask"]?.stringValue != nil)
