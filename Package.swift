@@ -123,7 +123,8 @@ let package = Package(
     tests("ParleyMarket", ["ParleyWire"]),
     tests("ParleyOptions", ["ParleyWire"], vectors: true, exclude: ["python"]),
     tests("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
-    tests("ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyWebSocket", "ParleyPeer"], exclude: ["python"]),
+    tests(
+      "ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyWebSocket", "ParleyPeer"], exclude: ["python"]),
     tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"], exclude: ["python"]),
     tests("ParleyNode", ["Parley"]),
     .testTarget(

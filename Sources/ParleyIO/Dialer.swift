@@ -9,6 +9,23 @@ final class Dialer: StreamOwner, @unchecked Sendable {
     case any
     /// Only addresses of the public Internet. The address that was checked is the one that is dialled.
     case publicOnly
+    /// Only addresses of IPv4, or only those of IPv6.
+    case family(isIPv6: Bool)
+
+    func admits(_ address: SocketAddress) -> Bool {
+      switch self {
+      case .any: true
+      case .publicOnly: address.isPublic
+      case .family(let isIPv6): address.isIPv6 == isIPv6
+      }
+    }
+
+    func refusal(of host: String) -> IOError {
+      switch self {
+      case .any, .publicOnly: .addressNotPublic(host: host)
+      case .family(let isIPv6): .resolution(host: host, reason: "no address of \(isIPv6 ? "IPv6" : "IPv4")")
+      }
+    }
   }
 
   private let loop: EventLoop
@@ -53,8 +70,8 @@ final class Dialer: StreamOwner, @unchecked Sendable {
   }
 
   private func begin(_ addresses: [SocketAddress]) {
-    candidates = Array((rule == .any ? addresses : addresses.filter(\.isPublic)).prefix(4).reversed())
-    guard !candidates.isEmpty else { return finish(.failure(.addressNotPublic(host: host))) }
+    candidates = Array(addresses.filter(rule.admits).prefix(4).reversed())
+    guard !candidates.isEmpty else { return finish(.failure(rule.refusal(of: host))) }
     tryNext()
   }
 

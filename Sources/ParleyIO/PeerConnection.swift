@@ -30,9 +30,12 @@ public struct PeerHandlers: Sendable {
   }
 }
 
-/// A plain libp2p connection over TCP: ``Libp2pConnection`` on a socket.
+/// A plain libp2p connection over TCP or WebSocket: ``Libp2pConnection`` on a socket.
 ///
-/// Loop thread only, except ``dial(host:port:on:configuration:expecting:handlers:)``.
+///     let address = try Multiaddr(parsing: "/dns4/example.org/tcp/443/tls/ws/p2p/12D3KooW…")
+///     PeerConnection.dial(address, on: loop, configuration: configuration, tls: tls, handlers: handlers)
+///
+/// Loop thread only, except ``dial(_:on:configuration:tls:handlers:)``.
 public final class PeerConnection: @unchecked Sendable {
   /// How long the peer may take to prove who it is.
   public static let handshakeTimeout: Duration = .seconds(10)
@@ -44,14 +47,23 @@ public final class PeerConnection: @unchecked Sendable {
 
   private var machine: Libp2pConnection
   private let handlers: PeerHandlers
-  private var stream: StreamSocket?
+  private var transport: PeerTransport?
   private var deadline: ScheduledWork?
-  private var onEnd: ((PeerConnection) -> Void)?
+  private var acceptance: Acceptance?
   private var error: PeerConnectionError?
+  private var isEnding = false
   private var isTurning = false
   private var isTurnDue = false
 
-  fileprivate init(
+  /// What whoever accepted the connection wants to hear.
+  struct Acceptance {
+    /// The peer has proved who it is.
+    var onProof: () -> Void
+    /// The connection has ended.
+    var onEnd: (PeerConnection) -> Void
+  }
+
+  init(
     loop: EventLoop, side: NoiseRole, configuration: Libp2pConnection.Configuration, expecting peer: PeerID?,
     handlers: PeerHandlers
   ) {
@@ -65,39 +77,55 @@ public final class PeerConnection: @unchecked Sendable {
   /// The connection lives until it ends, whoever holds it; that it is up says ``Libp2pEvent/connected(_:)``.
   ///
   /// - Parameters:
-  ///   - host: A name or an address.
-  ///   - port: Its port.
+  ///   - address: `/ip4`, `/ip6`, `/dns`, `/dns4` or `/dns6`, then `/tcp`, then nothing, `/ws`, `/wss` or `/tls/ws`. The peer
+  ///     at its end must be there; without one any may. Others fail with ``IOError/invalidAddress(_:)``.
   ///   - loop: Where the connection will live.
   ///   - configuration: What this side is and speaks.
-  ///   - peer: Who must be there; `nil` takes any.
+  ///   - tls: Whom to trust for `/wss` and `/tls/ws`; required there.
   ///   - handlers: Called on the loop.
   public static func dial(
-    host: String, port: UInt16, on loop: EventLoop, configuration: Libp2pConnection.Configuration,
-    expecting peer: PeerID?, handlers: PeerHandlers
+    _ address: Multiaddr, on loop: EventLoop, configuration: Libp2pConnection.Configuration,
+    tls: TLSClientContext? = nil, handlers: PeerHandlers
   ) {
     loop.execute {
       let connection = PeerConnection(
-        loop: loop, side: .initiator, configuration: configuration, expecting: peer, handlers: handlers)
-      let dialer = Dialer(loop: loop, host: host, tls: nil, rule: .any, limits: limits) { result in
-        connection.deadline?.cancel()
-        switch result {
-        case .success(let (socket, _)): connection.start(socket)
-        case .failure(let error): connection.fail(error)
-        }
+        loop: loop, side: .initiator, configuration: configuration, expecting: address.peerID, handlers: handlers)
+      guard let endpoint = PeerEndpoint(address) else { return connection.fail(.invalidAddress("\(address)")) }
+      if endpoint.isWebSocket {
+        connection.dialWebSocket(endpoint, tls)
+      } else {
+        connection.dialTCP(endpoint)
       }
-      connection.deadline = loop.schedule(after: handshakeTimeout) { dialer.cancel(.timeout(.connect)) }
-      dialer.start(port: port)
     }
   }
 
-  fileprivate static let limits: WebSocketLimits = {
-    var limits = WebSocketLimits()
-    // The streams stop long before; what is beyond is answers, which yamux limits.
-    limits.maximumBufferedByteCount = 1 << 20
-    limits.resumeByteCount = 64 << 10
-    limits.stallTimeout = .seconds(20)
-    return limits
-  }()
+  private func dialTCP(_ endpoint: PeerEndpoint) {
+    let dialer = Dialer(
+      loop: loop, host: endpoint.host, tls: nil, rule: endpoint.rule, limits: PeerTransport.limits
+    ) { [self] result in
+      deadline?.cancel()
+      switch result {
+      case .success(let (socket, _)): start(.tcp(socket))
+      case .failure(let error): fail(error)
+      }
+    }
+    deadline = loop.schedule(after: Self.handshakeTimeout) { dialer.cancel(.timeout(.connect)) }
+    dialer.start(port: endpoint.port)
+  }
+
+  private func dialWebSocket(_ endpoint: PeerEndpoint, _ tls: TLSClientContext?) {
+    guard let url = endpoint.url else { return fail(.invalidAddress(endpoint.host)) }
+    var options = WebSocketClient.Options(tls: tls)
+    options.limits = PeerTransport.limits
+    options.connectTimeout = Self.handshakeTimeout
+    options.addressRule = endpoint.rule
+    WebSocketClient.connect(to: url, on: loop, options: options) { [self] result in
+      switch result {
+      case .success(let connection): start(.webSocket(connection))
+      case .failure(let error): fail(error)
+      }
+    }
+  }
 
   // MARK: Streams
 
@@ -147,23 +175,23 @@ public final class PeerConnection: @unchecked Sendable {
     // After what the calls before this one led to.
     loop.execute { [self] in
       turn()
-      stream?.finish(within: .seconds(2))
+      isEnding = true
+      transport?.finish(.normal)
     }
   }
 
   // MARK: The socket
 
-  fileprivate func start(_ stream: StreamSocket, onEnd: ((PeerConnection) -> Void)? = nil) {
-    self.stream = stream
-    self.onEnd = onEnd
+  /// Begins, on a transport that is up.
+  func start(_ transport: PeerTransport, acceptance: Acceptance? = nil) {
+    self.transport = transport
+    self.acceptance = acceptance
     deadline = loop.schedule(after: Self.handshakeTimeout) { [weak self] in
-      guard let self, let stream = self.stream else { return }
+      guard let self, let transport = self.transport else { return }
       error = .handshakeTimedOut
-      stream.abort(nil)
+      transport.abort()
     }
-    // A socket that was dialled is open and knows its owner only; one that was accepted waits to begin.
-    if onEnd == nil { stream.handOver(to: self) } else { stream.start(owner: self) }
-    stream.setReading(true)
+    transport.start(self, isAccepted: acceptance != nil)
     turn()
   }
 
@@ -186,16 +214,20 @@ public final class PeerConnection: @unchecked Sendable {
     guard !isTurning else { return }
     isTurning = true
     defer { isTurning = false }
-    while let stream, !stream.isFinishing {
+    while let transport, !isEnding {
       while let event = machine.poll() {
-        if case .connected = event { deadline?.cancel() }
+        if case .connected = event {
+          deadline?.cancel()
+          transport.trust()
+          acceptance?.onProof()
+        }
         handlers.onEvent(self, event)
       }
-      guard stream.bufferedByteCount < Self.sendAheadByteCount else { return }
+      guard transport.bufferedByteCount < Self.sendAheadByteCount else { return }
       do throws(Libp2pError) {
         let output = try machine.takeOutput()
         guard !output.isEmpty else { return }
-        stream.write { $0.append(contentsOf: output) }
+        transport.write(output)
       } catch {
         return end(.peer(error))
       }
@@ -204,14 +236,17 @@ public final class PeerConnection: @unchecked Sendable {
 
   private func end(_ error: PeerConnectionError) {
     if self.error == nil { self.error = error }
-    stream?.finish(within: .seconds(2))
+    isEnding = true
+    transport?.finish(.protocolError)
   }
-}
 
-extension PeerConnection: StreamOwner {
-  func streamDidReceive(_ bytes: inout MutableRawSpan) {
+  // MARK: What the transport tells
+
+  /// Bytes of the peer's.
+  func receive(_ bytes: RawSpan) {
+    guard !isEnding else { return }
     do throws(Libp2pError) {
-      try machine.receive(bytes.bytes)
+      try machine.receive(bytes)
       turn()
     } catch {
       // What came before the fault, and what yamux has to say of it.
@@ -220,79 +255,30 @@ extension PeerConnection: StreamOwner {
     }
   }
 
-  func streamDidDrain() { turn() }
+  /// The transport takes more.
+  func proceed() { turn() }
 
-  func streamDidEnd() {
-    if error == nil { error = .connection(.connectionLost) }
-    stream?.finish(within: .seconds(2))
-  }
-
-  func streamDidClose(_ error: IOError?) {
+  /// The transport has ended: `nil` in order.
+  func didEnd(_ failure: IOError?) {
+    let wasWanted = isEnding
+    isEnding = true
     deadline?.cancel()
     machine.disconnect()
     // The streams say that they end; nothing is sent any more.
     while let event = machine.poll() { handlers.onEvent(self, event) }
-    stream = nil
-    onEnd?(self)
-    onEnd = nil
-    handlers.onClose(self, self.error ?? error.map { .connection($0) })
+    transport = nil
+    acceptance?.onEnd(self)
+    acceptance = nil
+    handlers.onClose(self, error ?? (wasWanted ? nil : .connection(failure ?? .connectionLost)))
   }
 }
 
-/// Accepts plain libp2p connections over TCP.
-public final class PeerListener: @unchecked Sendable {
-  /// Where it listens, with the port that the kernel chose.
-  public let localAddress: SocketAddress
+extension PeerConnection: StreamOwner {
+  func streamDidReceive(_ bytes: inout MutableRawSpan) { receive(bytes.bytes) }
 
-  private let loop: EventLoop
-  private let listener: Listener
-  private let configuration: Libp2pConnection.Configuration
-  private let connectionCountLimit: Int
-  private let handlers: PeerHandlers
-  private var connections: [ObjectIdentifier: PeerConnection] = [:]
+  func streamDidDrain() { proceed() }
 
-  /// Listens, and accepts from the loop's next turn on.
-  ///
-  /// - Parameters:
-  ///   - loop: Where the connections will live.
-  ///   - address: Of this machine; port 0 has the kernel choose.
-  ///   - configuration: What this side is and speaks.
-  ///   - connectionCountLimit: How many connections there may be at a time; one more is dropped.
-  ///   - handlers: Called on the loop, for every connection.
-  /// - Throws: `system`, `addressInUse` or `invalidAddress`.
-  public init(
-    loop: EventLoop, address: SocketAddress, configuration: Libp2pConnection.Configuration,
-    connectionCountLimit: Int = 1000, handlers: PeerHandlers
-  ) throws(IOError) {
-    self.loop = loop
-    self.configuration = configuration
-    self.connectionCountLimit = connectionCountLimit
-    self.handlers = handlers
-    listener = Listener(loop: loop, fd: try Descriptor.listen(at: address), isOwned: true)
-    guard let localAddress = listener.localAddress else { throw .last("getsockname") }
-    self.localAddress = localAddress
-    loop.execute { [self] in try? listener.start { self.accept($0) } }
-  }
+  func streamDidEnd() { end(.connection(.connectionLost)) }
 
-  /// Listens no more, and ends the connections.
-  public func close() async {
-    await withCheckedContinuation { continuation in
-      loop.execute { [self] in
-        listener.stop()
-        for connection in connections.values { connection.close() }
-        continuation.resume()
-      }
-    }
-  }
-
-  private func accept(_ fd: CInt) {
-    guard connections.count < connectionCountLimit else { return Descriptor.close(fd) }
-    Descriptor.disableDelay(fd)
-    let connection = PeerConnection(
-      loop: loop, side: .responder, configuration: configuration, expecting: nil, handlers: handlers)
-    connections[ObjectIdentifier(connection)] = connection
-    let socket = StreamSocket(
-      loop: loop, fd: fd, isConnected: true, tls: nil, limits: SharedLimits(PeerConnection.limits))
-    connection.start(socket) { [self] in connections[ObjectIdentifier($0)] = nil }
-  }
+  func streamDidClose(_ error: IOError?) { didEnd(error) }
 }

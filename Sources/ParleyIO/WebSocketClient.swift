@@ -24,6 +24,8 @@ public enum WebSocketClient {
     public var limits = WebSocketLimits()
     /// How long the name's look-up, the TCP connection and TLS may take, together.
     public var connectTimeout: Duration = .seconds(5)
+    /// Which addresses of the host may be dialled.
+    var addressRule = Dialer.AddressRule.any
 
     /// Offers the given subprotocols.
     public init(subprotocols: [String] = [], tls: TLSClientContext? = nil) {
@@ -96,7 +98,8 @@ private final class ClientConnect: StreamOwner, @unchecked Sendable {
 
   func start() {
     let dialer = Dialer(
-      loop: loop, host: url.host, tls: url.scheme.isSecure ? options.tls : nil, rule: .any, limits: options.limits
+      loop: loop, host: url.host, tls: url.scheme.isSecure ? options.tls : nil, rule: options.addressRule,
+      limits: options.limits
     ) { [self] result in
       self.dialer = nil
       switch result {

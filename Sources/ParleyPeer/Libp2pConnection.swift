@@ -68,6 +68,9 @@ public struct Libp2pConnection: ~Copyable, Sendable {
       self.staticKey = staticKey
       self.protocols = protocols
     }
+
+    /// The name of this side.
+    public var peerID: PeerID { PeerID(PeerPublicKey(identity.publicKey)) }
   }
 
   private let side: NoiseRole
