@@ -6,6 +6,7 @@ extension MarketError: CustomStringConvertible {
       "'\(text)' is no instrument name; an option's is BTC-27NOV26-100000-C, its day without a leading zero"
     case .unsupportedName(let text): "'\(text)' is a combination or a spot pair; only options are traded"
     case .undefinedInstrument(let name): "'\(name)' is not traded; options on BTC and ETH are"
+    case .malformedPackage(let why): "no package: \(why)"
     case .notPositive(let value): "a tick, lot or multiplier of \(value) is not positive"
     case .malformedDecimal(let text): "'\(text)' is not a decimal number of at most 18 digits, such as 0.0425"
     case .notMultiple(let value, let step): "\(value) is not a whole multiple of \(step)"

@@ -10,6 +10,8 @@ public enum MarketError: Error, Hashable, Sendable {
   case unsupportedName(String)
   /// The name is good, but nothing defines its tick, lot and multiplier.
   case undefinedInstrument(String)
+  /// The legs make no package: why, in words.
+  case malformedPackage(String)
   /// A tick, lot or multiplier is not positive.
   case notPositive(ExactDecimal)
   /// The text is not a decimal number of at most 18 digits.

@@ -36,7 +36,7 @@ public struct NegotiationLimits: Hashable, Sendable {
     acceptsInDoubt = 16
     lotsInDoubt = QuoteRequest.lotsLimit
     firmLots = QuoteRequest.lotsLimit
-    legs = 1
+    legs = QuoteRequest.legLimit
     clockTolerance = 100_000_000
     transitAllowance = 5_000_000
   }

@@ -31,6 +31,21 @@ public struct OfferSide: Hashable, Sendable {
     self.lotsMin = lotsMin
     self.lotsMax = lotsMax
   }
+
+  /// What the buyer of one lot of the package pays, in ticks, exact in 128 bits.
+  ///
+  /// - Parameter legs: The request's, one a price.
+  /// - Returns: `nil` when there are more or fewer of them, or the sum does not fit 64 bits.
+  public func net(_ legs: [Leg]) -> Int64? {
+    guard prices.count == legs.count else { return nil }
+    var sum: Int128 = 0
+    for (leg, price) in zip(legs, prices) {
+      // At most 20 legs of 10^6 times 10^15: far inside 128 bits.
+      let value = Int128(leg.ratio) * Int128(price)
+      sum += leg.side == .buy ? value : -value
+    }
+    return Int64(exactly: sum)
+  }
 }
 
 /// A Quote or a Counter: prices at which its owner trades until the header's expiry.

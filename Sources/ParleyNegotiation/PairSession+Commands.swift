@@ -2,7 +2,7 @@ public import ParleyWire
 
 /// What to ask; the session adds the nonce and the time.
 public struct RequestDraft: Hashable, Sendable {
-  /// The package; this version trades one leg.
+  /// The package, as seen by who buys it; at most 20 legs.
   public var legs: [Leg]
   /// The fewest lots.
   public var lotsMin: Int64

@@ -40,7 +40,7 @@ extension PairSession {
     guard header.dialogue == id else { return .reject(Fault(.chain, field: 3)) }
     guard rates.requests.take(limits.requestsPerMinute, now) else { return .reject(Fault(.rate)) }
     if state.open.count >= limits.openDialogues { return .reject(Fault(.limit, "too many open dialogues")) }
-    if request.legs.count > limits.legs { return .reject(Fault(.limit, field: 103, "one leg only")) }
+    if request.legs.count > limits.legs { return .reject(Fault(.limit, field: 103, "too many legs")) }
     if header.created.nanoseconds(to: header.expiry) > QuoteRequest.lifeLimit {
       return .reject(Fault(.limit, field: 11))
     }

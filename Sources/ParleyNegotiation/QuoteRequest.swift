@@ -202,6 +202,9 @@ extension QuoteRequest {
       divisor = greatestCommonDivisor(divisor, leg.ratio)
     }
     guard divisor == 1 else { throw Fault(.malformed, field: 103, "the ratios have a common divisor") }
+    guard Set(legs.map { Array($0.instrument.utf8) }).count == legs.count else {
+      throw Fault(.malformed, field: 103, "an instrument is in it twice")
+    }
     return legs
   }
 

@@ -129,15 +129,7 @@ public struct Terms: Hashable, Sendable {
   ///
   /// - Returns: `nil` when the prices do not fit the request, or the sum does not fit 64 bits.
   static func net(of side: OfferSide, _ request: QuoteRequest) -> Int64? {
-    guard side.prices.count == request.legs.count, (side.hedgePrice == nil) == (request.hedge == nil) else {
-      return nil
-    }
-    var sum: Int128 = 0
-    for (leg, price) in zip(request.legs, side.prices) {
-      // At most 20 legs of 10^6 times 10^15: far inside 128 bits.
-      let value = Int128(leg.ratio) * Int128(price)
-      sum += leg.side == .buy ? value : -value
-    }
-    return Int64(exactly: sum)
+    guard (side.hedgePrice == nil) == (request.hedge == nil) else { return nil }
+    return side.net(request.legs)
   }
 }

@@ -68,14 +68,12 @@ extension Node {
   // MARK: Negotiating
 
   private func requestQuote(_ request: ControlRequest) async throws -> JSONValue {
-    let instrument = try Instrument(listed: try request.text("instrument"))
-    let lots = try instrument.lots(ExactDecimal(parsing: try request.text("amount")))
+    let package = try Package(parsing: try request.text("instrument"))
+    let lots = try package.lots(ExactDecimal(parsing: try request.text("amount")))
     let side = try request.choice(
       "side", ["buy": RequestSide.buy, "sell": RequestSide.sell, "two-way": RequestSide.twoWay])
-    guard let specHash = Hash256(instrument.specHash) else { preconditionFailure("SHA-256 has 32 bytes") }
     let draft = RequestDraft(
-      legs: [Leg(instrument: instrument.name.text, specHash: specHash)], lotsMin: lots.rawValue,
-      lotsMax: lots.rawValue, side: side)
+      legs: package.requestLegs, lotsMin: lots.rawValue, lotsMax: lots.rawValue, side: side)
     let session = try session(named: request.optionalText("with"))
     let dialogue = try await session.perform(self) { engine throws(NegotiationError) in
       try engine.requestQuote(
@@ -89,10 +87,10 @@ extension Node {
   private func counter(_ request: ControlRequest) async throws -> JSONValue {
     let (session, view) = try dialogue(request.text("dialogue"))
     let side = try side(request, view)
-    let instrument = try view.instrument()
-    let ticks = try instrument.ticks(ExactDecimal(parsing: try request.text("price")))
-    let lots = try lots(request, view, instrument)
-    let price = OfferSide(prices: [ticks.rawValue], lotsMin: lots, lotsMax: lots)
+    let package = try view.package()
+    let net = try package.ticks(ExactDecimal(parsing: try request.text("price")))
+    let lots = try lots(request, view, package)
+    let price = OfferSide(prices: try prices(making: net, package, view), lotsMin: lots, lotsMax: lots)
     let draft = OfferDraft(bid: side == .buy ? price : nil, ask: side == .sell ? price : nil, lifetime: 10_000_000_000)
     let before = view.peerOffer?.id
     _ = try await session.perform(self) { engine throws(NegotiationError) in
@@ -106,7 +104,7 @@ extension Node {
   private func accept(_ request: ControlRequest) async throws -> JSONValue {
     let (session, view) = try dialogue(request.text("dialogue"))
     let side = try side(request, view)
-    let lots = try lots(request, view, view.instrument())
+    let lots = try lots(request, view, view.package())
     // Without a live offer the engine says why there is nothing to take, and still knows an order said twice.
     let offer = view.peerOffer?.id ?? session.accepted[view.id] ?? .zero
     _ = try await session.perform(self) { engine throws(NegotiationError) in
@@ -164,9 +162,19 @@ extension Node {
     }
   }
 
-  private func lots(_ request: ControlRequest, _ view: DialogueView, _ instrument: Instrument) throws -> Int64 {
+  /// Prices of the legs that make a net price, near to those that were quoted.
+  private func prices(making net: Ticks, _ package: Package, _ view: DialogueView) throws(NodeError) -> [Int64] {
+    let quoted = (view.peerOffer ?? view.myOffer).flatMap { $0.offer.ask ?? $0.offer.bid }?.prices.map(Ticks.init)
+    let reference = quoted ?? package.legs.map { _ in Ticks(0) }
+    guard let prices = package.prices(making: net, near: reference) else {
+      throw .terms("no prices of the legs make \(net.rawValue) ticks")
+    }
+    return prices.map(\.rawValue)
+  }
+
+  private func lots(_ request: ControlRequest, _ view: DialogueView, _ package: Package) throws -> Int64 {
     guard let text = request.optionalText("amount") else { return view.request.lotsMax }
-    return try instrument.lots(ExactDecimal(parsing: text)).rawValue
+    return try package.lots(ExactDecimal(parsing: text)).rawValue
   }
 
   /// Every dialogue that is open, or every one.

@@ -42,7 +42,7 @@ extension Node {
       log.warning("trade-unacknowledged", ["peer": peer, "dialogue": "\(dialogue)"])
     case .requestArrived(let dialogue, let request, _):
       log.info(
-        "request", ["dialogue": "\(dialogue)", "instrument": request.legs.first?.instrument ?? "", "peer": peer])
+        "request", ["dialogue": "\(dialogue)", "instrument": Package.text(request.legs), "peer": peer])
     case .rejected(let dialogue, _, let fault):
       log.info("rejected", ["dialogue": dialogue?.description ?? "-", "why": "\(fault)", "peer": peer])
     case .rejectedPeer(let dialogue, _, let fault):
@@ -60,7 +60,7 @@ extension Node {
 
   /// Counts a trade against the limits.
   func note(_ trade: Trade) {
-    tradedAmount = tradedAmount.adding(trade.terms.lots, of: trade.terms.legs.first?.leg.instrument)
+    tradedAmount = tradedAmount.adding(trade.terms.lots, of: trade.terms.legs.map(\.leg))
   }
 
   /// Answers a request with a quote, or with the reason why there is none.
@@ -70,11 +70,9 @@ extension Node {
       return refuse(dialogue, Fault(.policy, "this node does not quote"), session)
     }
     guard !isJournalSlow else { return refuse(dialogue, Fault(.overload, "the journal is slow"), session) }
-    guard let leg = view.request.legs.first else { return }
     do throws(MakerRefusal) {
       let quote = try quoting.maker.quote(
-        leg.instrument, specHash: leg.specHash.bytes, lots: Lots(view.request.lotsMax), side: view.request.side,
-        committed: committed(), now: .now)
+        view.request.legs, lots: Lots(view.request.lotsMax), side: view.request.side, committed: committed(), now: .now)
       offer(bid: quote.bid, ask: quote.ask, in: view, quoting, session)
     } catch {
       refuse(dialogue, error.fault, session)
@@ -84,13 +82,14 @@ extension Node {
   /// Answers a counter: takes it, meets it half way, or ends the talk.
   private func answer(_ counter: LiveOffer, in dialogue: DialogueID, _ session: PeerSession) {
     guard let quoting = configuration.quoting, let view = session.published[dialogue], view.phase == .open,
-      view.peerOffer?.id == counter.id, let leg = view.request.legs.first
+      view.peerOffer?.id == counter.id
     else { return }
     // What the other side would buy, this side sells, and the reverse.
     let (side, price) = counter.offer.bid.map { (Side.buy, $0) } ?? (Side.sell, counter.offer.ask ?? OfferSide.none)
-    guard let ticks = price.prices.first else { return }
+    guard let net = price.net(view.request.legs) else { return }
     let response = quoting.maker.respond(
-      to: leg.instrument, side: side, price: Ticks(ticks), lots: Lots(price.lotsMax), committed: committed(), now: .now)
+      to: view.request.legs, side: side, price: Ticks(net), lots: Lots(price.lotsMax), committed: committed(), now: .now
+    )
     switch response {
     case .accept:
       perform(session) { engine throws(NegotiationError) in
@@ -109,11 +108,16 @@ extension Node {
     bid: Ticks?, ask: Ticks?, in view: DialogueView, _ quoting: Quoting, _ session: PeerSession
   ) {
     let lots = (view.request.lotsMin, view.request.lotsMax)
-    func side(_ ticks: Ticks?, _ unwanted: RequestSide) -> OfferSide? {
-      guard view.request.side != unwanted else { return nil }
-      return ticks.map { OfferSide(prices: [$0.rawValue], lotsMin: lots.0, lotsMax: lots.1) }
+    func side(_ net: Ticks?, _ unwanted: RequestSide) -> OfferSide? {
+      guard view.request.side != unwanted, let net,
+        let prices = quoting.maker.prices(of: view.request.legs, making: net, now: .now)
+      else { return nil }
+      return OfferSide(prices: prices.map(\.rawValue), lotsMin: lots.0, lotsMax: lots.1)
     }
     let draft = OfferDraft(bid: side(bid, .buy), ask: side(ask, .sell), lifetime: quoting.quoteLife)
+    guard draft.bid != nil || draft.ask != nil else {
+      return refuse(view.id, Fault(.policy, "the package cannot be priced"), session)
+    }
     perform(session) { engine throws(NegotiationError) in try engine.quote(view.id, draft, now: .now) }
   }
 
@@ -146,17 +150,17 @@ extension Node {
   /// Contracts traded, or in an Accept of this side, in all options together.
   private func committed() -> ExactDecimal {
     sessions.values.flatMap(\.published.values).filter(\.phase.isInDoubt).reduce(tradedAmount) { total, view in
-      total.adding(view.request.lotsMax, of: view.request.legs.first?.instrument)
+      total.adding(view.request.lotsMax, of: view.request.legs)
     }
   }
 }
 
 extension ExactDecimal {
-  /// This total and so many lots of an instrument; an instrument that is not listed adds nothing.
-  func adding(_ lots: Int64, of instrument: String?) -> ExactDecimal {
-    guard let instrument = instrument.flatMap({ try? Instrument(listed: $0) }),
-      let amount = try? instrument.amount(Lots(lots)), let sum = try? plus(amount)
-    else { return self }
+  /// This total and the contracts in so many lots of a package; one that is not traded here adds nothing.
+  func adding(_ lots: Int64, of legs: [Leg]) -> ExactDecimal {
+    guard let contracts = try? Package(listed: legs).contracts(Lots(lots)), let sum = try? plus(contracts) else {
+      return self
+    }
     return sum
   }
 }

@@ -4,23 +4,34 @@ internal import ParleyMarket
 internal import ParleyNegotiation
 internal import ParleyWire
 
-extension DialogueView {
-  /// What is negotiated: the instrument of the only leg.
+extension Package {
+  /// The package that legs describe.
   ///
-  /// - Throws: ``NodeError/terms(_:)`` for one that is not listed.
-  func instrument() throws(NodeError) -> Instrument {
-    try Instrument.listed(in: request.legs)
-  }
-}
-
-extension Instrument {
-  fileprivate static func listed(in legs: [Leg]) throws(NodeError) -> Instrument {
-    guard let leg = legs.first else { throw .terms("a request without legs") }
-    do {
-      return try Instrument(listed: leg.instrument)
-    } catch {
-      throw .terms("\(leg.instrument): \(error)")
+  /// - Throws: `MarketError` for an instrument that is not traded here or is defined otherwise, and for legs that make no
+  ///   package.
+  init(listed legs: [Leg]) throws(MarketError) {
+    var listed: [PackageLeg] = []
+    for leg in legs {
+      let instrument = try Instrument(listed: leg.instrument)
+      // An instrument is what its definition says, not what it is called.
+      guard instrument.specHash == leg.specHash.bytes else { throw .undefinedInstrument(leg.instrument) }
+      listed.append(PackageLeg(instrument, isSold: leg.side == .sell, ratio: leg.ratio))
     }
+    try self.init(listed)
+  }
+
+  /// The legs as a QuoteRequest has them.
+  var requestLegs: [Leg] {
+    legs.map { leg in
+      guard let specHash = Hash256(leg.instrument.specHash) else { preconditionFailure("SHA-256 has 32 bytes") }
+      return Leg(
+        instrument: leg.instrument.name.text, specHash: specHash, side: leg.isSold ? .sell : .buy, ratio: leg.ratio)
+    }
+  }
+
+  /// Legs as text: as the package is written, or their bare names where they make none.
+  static func text(_ legs: [Leg]) -> String {
+    (try? Package(listed: legs).description) ?? legs.map(\.instrument).joined(separator: ",")
   }
 
   /// A price in ticks as a decimal; the bare number of ticks where that does not fit.
@@ -32,6 +43,35 @@ extension Instrument {
   fileprivate func text(lots: Int64) -> String {
     (try? amount(Lots(lots)).description) ?? "\(lots) lots"
   }
+}
+
+extension DialogueView {
+  /// What is negotiated.
+  ///
+  /// - Throws: ``NodeError/terms(_:)`` for what is not traded here.
+  func package() throws(NodeError) -> Package {
+    do {
+      return try Package(listed: request.legs)
+    } catch {
+      throw .terms("\(error)")
+    }
+  }
+}
+
+/// The legs of a package for programs, with their prices where there are some.
+private func json(_ legs: [Leg], _ package: Package?, prices: [Int64]? = nil) -> JSONValue {
+  .array(
+    legs.enumerated().map { index, leg in
+      var object: JSONObject = [
+        "instrument": .string(leg.instrument), "direction": leg.side == .buy ? "buy" : "sell",
+        "ratio": .integer(leg.ratio),
+      ]
+      if let ticks = prices?[index] {
+        object["price"] = .string(package?.text(ticks: ticks) ?? "\(ticks) ticks")
+        object["price_ticks"] = .integer(ticks)
+      }
+      return .object(object)
+    })
 }
 
 /// A dialogue as the command line shows it.
@@ -47,13 +87,14 @@ struct DialogueSummary {
   }
 
   var json: JSONValue {
-    let instrument = try? view.instrument()
+    let package = try? view.package()
     var object: JSONObject = [
       "dialogue": .string(view.id.description), "peer": .string(peer.string),
       "role": view.role == .requester ? "requester" : "responder",
-      "instrument": .string(view.request.legs.first?.instrument ?? ""), "side": .string(side),
-      "amount": .string(instrument?.text(lots: view.request.lotsMax) ?? "\(view.request.lotsMax) lots"),
-      "phase": .string(phase), "mine": offer(view.myOffer, instrument), "theirs": offer(view.peerOffer, instrument),
+      "instrument": .string(Package.text(view.request.legs)), "side": .string(side),
+      "legs": ParleyNode.json(view.request.legs, package),
+      "amount": .string(package?.text(lots: view.request.lotsMax) ?? "\(view.request.lotsMax) lots"),
+      "phase": .string(phase), "mine": offer(view.myOffer, package), "theirs": offer(view.peerOffer, package),
     ]
     if let outcome { object["outcome"] = .string(outcome) }
     if let trade = view.trade { object["trade"] = TradeSummary(trade, peer).json }
@@ -85,17 +126,18 @@ struct DialogueSummary {
     }
   }
 
-  private func offer(_ live: LiveOffer?, _ instrument: Instrument?) -> JSONValue {
+  private func offer(_ live: LiveOffer?, _ package: Package?) -> JSONValue {
     guard let live else { return .null }
+    func net(_ side: OfferSide?) -> Int64? { side?.net(view.request.legs) }
     func price(_ side: OfferSide?) -> JSONValue {
-      side?.prices.first.map { .string(instrument?.text(ticks: $0) ?? "\($0) ticks") } ?? .null
+      net(side).map { .string(package?.text(ticks: $0) ?? "\($0) ticks") } ?? .null
     }
     let lots = (live.offer.ask ?? live.offer.bid)?.lotsMax ?? 0
     return [
       "offer": .string(live.id.description), "bid": price(live.offer.bid), "ask": price(live.offer.ask),
-      "bid_ticks": live.offer.bid?.prices.first.map(JSONValue.integer) ?? .null,
-      "ask_ticks": live.offer.ask?.prices.first.map(JSONValue.integer) ?? .null,
-      "amount": .string(instrument?.text(lots: lots) ?? "\(lots) lots"), "firm": .bool(live.offer.mode == .firm),
+      "bid_ticks": net(live.offer.bid).map(JSONValue.integer) ?? .null,
+      "ask_ticks": net(live.offer.ask).map(JSONValue.integer) ?? .null,
+      "amount": .string(package?.text(lots: lots) ?? "\(lots) lots"), "firm": .bool(live.offer.mode == .firm),
       "expires_in_ms": .integer(max(0, UnixNanoseconds.now.nanoseconds(to: live.expiry)) / 1_000_000),
     ]
   }
@@ -112,15 +154,17 @@ struct TradeSummary {
   }
 
   var json: JSONValue {
-    let instrument = try? Instrument.listed(in: trade.terms.legs.map(\.leg))
+    let legs = trade.terms.legs.map(\.leg)
+    let package = try? Package(listed: legs)
     let lots = trade.terms.lots
     return [
       "trade": .string(trade.confirm.description), "dialogue": .string(trade.dialogue.description),
-      "instrument": .string(trade.terms.legs.first?.leg.instrument ?? ""),
+      "instrument": .string(Package.text(legs)),
+      "legs": ParleyNode.json(legs, package, prices: trade.terms.legs.map(\.price)),
       "direction": trade.side == .buy ? "buy" : "sell",
-      "amount": .string(instrument?.text(lots: lots) ?? "\(lots) lots"), "lots": .integer(lots),
-      "price": .string(instrument?.text(ticks: trade.terms.net) ?? "\(trade.terms.net) ticks"),
-      "price_ticks": .integer(trade.terms.net), "tick": .string(instrument?.tick.description ?? ""),
+      "amount": .string(package?.text(lots: lots) ?? "\(lots) lots"), "lots": .integer(lots),
+      "price": .string(package?.text(ticks: trade.terms.net) ?? "\(trade.terms.net) ticks"),
+      "price_ticks": .integer(trade.terms.net), "tick": .string(package?.tick.description ?? ""),
       "counterparty": .string(peer.string), "accepted_by": trade.isAcceptor ? "me" : "them",
       "time": .string(trade.decided.iso8601), "timestamp_ns": .integer(trade.decided.rawValue),
       "terms_digest": .string(Terms.digest(of: trade.terms.encoded).description),

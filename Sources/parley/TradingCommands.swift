@@ -74,7 +74,11 @@ extension Command {
       Option("--with", "DID", "Which peer to ask, where several are connected."),
       .clientOrderID, .wait, .json,
     ],
-    notes: "For example: parley rfq BTC-27NOV26-100000-C --amount 1 --side buy"
+    notes: """
+      For example: parley rfq BTC-27NOV26-100000-C --amount 1 --side buy
+      Several at one price, with commas between them; - sells, 2* takes two of it:
+        parley rfq BTC-27NOV26-100000-C,-2*BTC-27NOV26-110000-C --amount 1 --side buy
+      """
   ) { arguments in
     guard let amount = arguments["--amount"] else { throw UsageError("'rfq' needs --amount") }
     var parameters: JSONObject = [
@@ -103,7 +107,8 @@ extension Command {
   static let counter = Command(
     name: "counter", summary: "Answer a quote with a price of your own.", positionals: ["DIALOGUE"],
     options: [
-      .home, Option("--price", "PRICE", "In the instrument's currency: 0.0425."), .amount,
+      .home, Option("--price", "PRICE", "In the instrument's currency: 0.0425; of a package the net, perhaps negative."),
+      .amount,
       Option("--side", "SIDE", "buy or sell, where the request was two-way."),
       .clientOrderID, .wait, .json,
     ],

@@ -25,8 +25,8 @@ struct InteropTests {
 
   static func initiate(_ maker: RunningNode, _ more: [String] = []) throws -> [String] {
     guard let url = maker.listen else { throw Failure("the maker does not listen") }
-    return ["initiate", "--url", url, "--peer", maker.longForm, "--rfq", instrument, "--lots", "10", "--side", "buy"]
-      + more
+    return ["initiate", "--url", url, "--peer", maker.longForm, "--lots", "10", "--side", "buy"]
+      + (more.contains("--rfq") ? more : ["--rfq", instrument] + more)
   }
 
   static func withFolder(_ body: (URL) async throws -> Void) async throws {
@@ -88,6 +88,52 @@ struct InteropTests {
       let outcome = try await python.outcome()
       Self.expectTrade(outcome, "\(more)")
       #expect(outcome["trade"]?["terms_digest"] == accepted["trade"]?["terms_digest"])
+      await python.child.stop()
+    }
+  }
+
+  /// One call bought, two higher ones sold: at a net price that may be below nothing.
+  static let package = "\(instrument),-2*BTC-27NOV26-110000-C"
+
+  @Test("Python takes a package from our maker, which meets its counter")
+  func pythonTakesPackage() async throws {
+    try await Self.withFolder { folder in
+      let maker = try await Self.maker(in: folder)
+      let more = ["--rfq", Self.package, "--counter-by", "-1"]
+      let outcome = try await PythonPeer(Self.initiate(maker, more), in: folder, name: "python").outcome()
+      #expect(outcome["traded"]?.boolValue == true, "\(outcome.serialized())\n\(maker.log)")
+      Self.expectTrade(outcome, "package")
+      let trade = try await maker.call("trades")[0]
+      #expect(trade?["terms_digest"] == outcome["trade"]?["terms_digest"])
+      #expect(trade?["instrument"]?.stringValue == Self.package)
+      #expect(trade?["legs"]?[1]?["ratio"]?.int64Value == 2 && trade?["legs"]?[1]?["direction"]?.stringValue == "sell")
+      #expect(trade?["price_ticks"] == outcome["trade"]?["net"])
+      await maker.stop()
+    }
+  }
+
+  @Test("our taker takes a package from Python's maker; its receipt says so to anybody")
+  func pythonMakesPackage() async throws {
+    try await Self.withFolder { folder in
+      let python = try PythonPeer(
+        ["respond", "--port", "0", "--quote-bid", "-20", "--quote-ask", "-10", "--on-counter", "meet"], in: folder,
+        name: "python")
+      let did = try await python.child.line { $0["event"]?.stringValue == "listening" }["did"]?.stringValue ?? ""
+      let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up"])
+      _ = try await taker.call("connect", ["did": .string(did)])
+      let asked = try await taker.call("rfq", ["instrument": .string(Self.package), "amount": "1", "side": "buy"])
+      #expect(asked["theirs"]?["ask"]?.stringValue == "-0.0010", "\(asked.serialized())")
+      let dialogue = try #require(asked["dialogue"])
+      let met = try await taker.call("counter", ["dialogue": dialogue, "price": "-0.0013"])
+      #expect(met["theirs"]?["ask"]?.stringValue == "-0.0013", "\(met.serialized())\n\(python.child.text)")
+      let accepted = try await taker.call("accept", ["dialogue": dialogue])
+      let trade = try #require(accepted["trade"]?["trade"], "\(accepted.serialized())")
+      let receipt = try await taker.call("receipt", ["trade": trade])["receipt"]?.stringValue ?? ""
+      let report = ReceiptVerifier.verify(Array(receipt.utf8))
+      #expect(report.isTraded && report.json["instrument"]?.stringValue == Self.package, "\(report.lines)")
+      #expect(report.json["price"]?.stringValue == "-0.0013" && report.json["amount"]?.stringValue == "1")
+      await taker.stop()
+      Self.expectTrade(try await python.outcome(), "package")
       await python.child.stop()
     }
   }

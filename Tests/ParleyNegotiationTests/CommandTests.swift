@@ -159,8 +159,10 @@ struct CommandTests {
       try $0.session.requestQuote(Samples.request(), nonce: Self.nonce, now: now)
     }
     var legs = Samples.request()
-    legs.legs.append(Samples.leg)
-    check(taker, .limit("legs")) { try $0.session.requestQuote(legs, nonce: Self.nonce, now: now) }
+    legs.legs = Samples.legs(21)
+    check(taker, .invalid(Fault(.malformed, field: 103))) {
+      try $0.session.requestQuote(legs, nonce: Self.nonce, now: now)
+    }
     let indicative = try pair.quote(id, Samples.twoWay(mode: .indicative))
     check(taker, .indicative) { try $0.session.accept(id, offer: indicative, side: .buy, lots: 1, now: now) }
     let held = try pair.quote(id, Samples.twoWay(hold: 500_000_000))

@@ -40,6 +40,11 @@ enum Samples {
   static let spec = Hash256([UInt8](repeating: 0x5A, count: 32))!
   static let leg = Leg(instrument: "BTC-27NOV26-100000-C", specHash: spec)
 
+  /// A package of so many legs, bought and sold in turn.
+  static func legs(_ count: Int) -> [Leg] {
+    (0..<count).map { Leg(instrument: "BTC-27NOV26-\($0 + 1)000-C", specHash: spec, side: $0 % 2 == 0 ? .buy : .sell) }
+  }
+
   static func request(
     _ side: RequestSide = .twoWay, lots: Int64 = 10, rounds: Int64 = 3, lifetime: Int64 = 60_000_000_000
   ) -> RequestDraft {

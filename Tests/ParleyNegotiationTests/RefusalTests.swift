@@ -26,7 +26,13 @@ struct RefusalTests {
 
   static let requestFaults: [RequestFault] = [
     .init(testDescription: "none", answer: .nothing) { _, _ in },
-    .init(testDescription: "two legs", answer: .reject(.limit)) { request, _ in request.legs.append(Samples.leg) },
+    .init(testDescription: "20 legs", answer: .nothing) { request, _ in request.legs = Samples.legs(20) },
+    .init(testDescription: "an instrument twice", answer: .reject(.malformed)) { request, _ in
+      request.legs.append(Samples.leg)
+    },
+    .init(testDescription: "common divisor", answer: .reject(.malformed)) { request, _ in
+      request.legs = Samples.legs(2).map { Leg(instrument: $0.instrument, specHash: $0.specHash, ratio: 2) }
+    },
     .init(testDescription: "hedge", answer: .reject(.policy)) { request, _ in
       request.hedge = Hedge(instrument: "BTC-PERPETUAL", specHash: Samples.spec, side: .sell, lots: 1)
     },
@@ -40,7 +46,7 @@ struct RefusalTests {
     .init(testDescription: "short nonce", answer: .reject(.malformed)) { request, _ in request.nonce.removeLast() },
     .init(testDescription: "no legs", answer: .reject(.malformed)) { request, _ in request.legs = [] },
     .init(testDescription: "21 legs", answer: .reject(.malformed)) { request, _ in
-      request.legs = Array(repeating: Samples.leg, count: 21)
+      request.legs = Samples.legs(21)
     },
     .init(testDescription: "ratio 2", answer: .reject(.malformed)) { request, _ in request.legs[0].ratio = 2 },
     .init(testDescription: "lots 0", answer: .reject(.malformed)) { request, _ in request.lotsMin = 0 },

@@ -43,20 +43,22 @@ enum BenchBlack76 {
     let now = UnixNanoseconds(1_795_248_000_000_000_000)
     let chain = try SyntheticChain.bitcoin(asOf: now)
     let maker = ChainMaker(chain: chain)
-    let names = chain.summaries.map(\.name.text)
+    let packages = try chain.summaries.map { row in
+      [Leg(instrument: row.name.text, specHash: Hash256(try Instrument(listed: row.name).specHash)!)]
+    }
     let bytes = chain.serialized()
     let perOption = measure("textbook price of both sides (the limit)") {
       (naive(option(options)), naive(option(options)))
     }
     let quote = try measure("quote an option by name, both sides") {
-      next = (next + 1) % names.count
-      return try maker.quote(names[next], lots: Lots(1), side: .twoWay, now: now)
+      next = (next + 1) % packages.count
+      return try maker.quote(packages[next], lots: Lots(1), side: .twoWay, now: now)
     }
-    report("Maker, \(names.count) options", against: perOption, [quote])
+    report("Maker, \(packages.count) options", against: perOption, [quote])
 
     let parse = try measure("parse the JSON of a chain (the limit)") { try JSONValue.parse(bytes) }
     let read = try measure("read the chain") { try OptionChain(parsing: bytes) }
-    report("Chain of \(names.count) options", against: parse, [read])
+    report("Chain of \(packages.count) options", against: parse, [read])
   }
 
   /// F N(d1) - K N(d2) as the textbook has it.

@@ -15,13 +15,15 @@ public func fuzzChain(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
   let maker = ChainMaker(chain: chain)
   let now = UnixNanoseconds(0)
   for row in chain.summaries.prefix(8) {
-    let name = row.name.text
-    guard let quote = try? maker.quote(name, lots: Lots(1), side: .twoWay, now: now) else { continue }
+    guard let instrument = try? Instrument(listed: row.name), let hash = Hash256(instrument.specHash) else { continue }
+    let legs = [Leg(instrument: row.name.text, specHash: hash)]
+    guard let quote = try? maker.quote(legs, lots: Lots(1), side: .twoWay, now: now) else { continue }
     precondition(quote.bid.map { $0 <= quote.ask } ?? true)
-    _ = (quote.bidIV, quote.askIV, quote.appraisal.greeks, row.bidPrice.flatMap { quote.appraisal.volatility(of: $0) })
+    let option = quote.appraisal.legs[0]
+    _ = (option.volatility(of: quote.ask), option.greeks, row.bidPrice.flatMap { option.volatility(of: $0) })
     for side in Side.allCases {
       for price in [Ticks(.min), Ticks(0), Ticks(1), quote.ask, Ticks(.max)] {
-        guard case .requote(let requote) = maker.respond(to: name, side: side, price: price, lots: Lots(1), now: now)
+        guard case .requote(let requote) = maker.respond(to: legs, side: side, price: price, lots: Lots(1), now: now)
         else { continue }
         precondition(requote.rawValue > 0 && (side == .buy ? requote > price : requote < price))
       }

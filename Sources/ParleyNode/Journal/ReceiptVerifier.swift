@@ -49,11 +49,8 @@ public enum ReceiptVerifier {
     ]
     guard case .traded(let trade) = verdict else { return failed(verdict.sentence, after: checked) }
     let terms = trade.terms
-    let leg = terms.legs.first
-    let instrument = leg.flatMap { try? Instrument(listed: $0.leg.instrument) }
-    // An instrument is what its definition says, not what it is called.
-    guard terms.legs.count == 1, let leg, let instrument, instrument.specHash == leg.leg.specHash.bytes,
-      let price = try? instrument.price(Ticks(terms.net)), let amount = try? instrument.amount(Lots(terms.lots))
+    guard let package = try? Package(listed: terms.legs.map(\.leg)),
+      let price = try? package.price(Ticks(terms.net)), let amount = try? package.amount(Lots(terms.lots))
     else { return failed("UNVERIFIABLE: the instrument is not one that this program knows", after: checked) }
     let (buyer, seller) =
       terms.requesterBuys ? (terms.requester, terms.responder) : (terms.responder, terms.requester)
@@ -62,12 +59,12 @@ public enum ReceiptVerifier {
       verdict: "TRADED", isTraded: true,
       lines: checked + [
         "signatures  both sides signed the terms \(digest.prefix(16))…",
-        "TRADED      \(amount) \(leg.leg.instrument) at \(price) \(instrument.priceCurrency), \(trade.decided.iso8601)",
+        "TRADED      \(amount) \(package) at \(price) \(package.priceCurrency), \(trade.decided.iso8601)",
         "  buyer     \(buyer)", "  seller    \(seller)",
       ],
       json: [
         "verified": true, "verdict": "TRADED", "trade": .string(trade.confirm.description),
-        "dialogue": .string(trade.dialogue.description), "instrument": .string(leg.leg.instrument),
+        "dialogue": .string(trade.dialogue.description), "instrument": .string(package.description),
         "amount": .string(amount.description), "price": .string(price.description), "buyer": .string(buyer),
         "seller": .string(seller), "time": .string(trade.decided.iso8601),
         "timestamp_ns": .integer(trade.decided.rawValue), "terms_digest": .string(digest),

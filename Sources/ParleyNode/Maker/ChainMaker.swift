@@ -17,21 +17,16 @@ public struct ChainMaker: Hashable, Sendable {
     self.policy = policy
   }
 
-  /// A two-way price.
+  /// A two-way price of a package.
   public struct Quote: Hashable, Sendable {
-    /// The option, its forward and its Greeks.
-    public let appraisal: ChainPricer.Appraisal
-    /// What the maker pays; `nil` where that is not even one tick.
+    /// The package, and what its price depends on.
+    public let appraisal: PackageAppraisal
+    /// What the maker pays; `nil` where a package that only buys is not even worth one tick.
     public let bid: Ticks?
     /// What the maker asks for.
     public let ask: Ticks
     /// The amount that was asked for.
     public let lots: Lots
-
-    /// Volatility of the bid, in points; `nil` without a bid, or for one below intrinsic value.
-    public var bidIV: Double? { bid.flatMap { appraisal.volatility(of: $0) } }
-    /// Volatility of the ask, in points.
-    public var askIV: Double? { appraisal.volatility(of: ask) }
   }
 
   /// An answer to a counter.
@@ -46,93 +41,96 @@ public struct ChainMaker: Hashable, Sendable {
 
   /// Answers a request for a quote.
   ///
-  /// The ask is Black-76 at the mark volatility plus the spread, rounded up to a tick; the bid at the mark volatility
-  /// minus the spread, rounded down.
+  /// The ask is the package's fair price and the width of its widest leg above it, rounded up to a tick; the bid the same
+  /// below, rounded down. A leg's width is what the spread in volatility changes its price by: one option is quoted by
+  /// Black-76 at the mark volatility plus and minus the spread.
   ///
   /// - Parameters:
-  ///   - instrument: The option's name, from outside.
-  ///   - specHash: The hash of its definition as the requester has it; `nil` to let that pass.
+  ///   - legs: What is asked for, from outside.
   ///   - lots: How much.
   ///   - side: What the requester wants to do.
   ///   - committed: Contracts already traded or in doubt, in all options together.
   ///   - now: The present time.
   /// - Returns: Both prices, whatever the side.
   /// - Throws: `MakerRefusal`: what `ChainPricer.appraise` throws; SPEC for another definition; POLICY for an option that
-  ///   is not quoted, or one too cheap to bid for when the requester wants to sell; LOTS or LIMIT for the amount.
+  ///   is not quoted, or a package too cheap to bid for when the requester wants to sell; LOTS or LIMIT for the amount.
   public func quote(
-    _ instrument: String, specHash: [UInt8]? = nil, lots: Lots, side: RequestSide, committed: ExactDecimal = .zero,
-    now: UnixNanoseconds
+    _ legs: [Leg], lots: Lots, side: RequestSide, committed: ExactDecimal = .zero, now: UnixNanoseconds
   ) throws(MakerRefusal) -> Quote {
-    let appraisal = try pricer.appraise(instrument, now: now)
-    if let specHash, specHash != appraisal.instrument.specHash {
-      throw MakerRefusal(.spec, .instrument, "\(appraisal.instrument.name) is defined otherwise here")
+    let appraisal = try pricer.appraise(legs, now: now)
+    for leg in appraisal.legs where !policy.selection.includes(leg.instrument.name) {
+      throw MakerRefusal(.policy, .instrument, "\(leg.instrument.name) is not quoted")
     }
-    guard policy.selection.includes(appraisal.instrument.name) else {
-      throw MakerRefusal(.policy, .instrument, "\(appraisal.instrument.name) is not quoted")
+    try check(lots, of: appraisal.package, committed: committed)
+    guard let ask = appraisal.ticks(shiftedBy: policy.spread, .up),
+      let bid = appraisal.ticks(shiftedBy: -policy.spread, .down)
+    else { throw MakerRefusal(.policy, .instrument, "the package cannot be priced") }
+    guard let least = appraisal.leastPrice else { return Quote(appraisal: appraisal, bid: bid, ask: ask, lots: lots) }
+    guard bid >= least || side != .sell else {
+      throw MakerRefusal(.policy, .side, "\(appraisal.package) is worth less than a tick; no bid")
     }
-    try check(lots, of: appraisal.instrument, committed: committed)
-    guard let ask = ticks(appraisal, points: policy.spread, .up),
-      let bid = ticks(appraisal, points: -policy.spread, .down)
-    else { throw MakerRefusal(.policy, .instrument, "\(appraisal.instrument.name) cannot be priced") }
-    guard bid >= Self.oneTick || side != .sell else {
-      throw MakerRefusal(.policy, .side, "\(appraisal.instrument.name) is worth less than a tick; no bid")
-    }
-    return Quote(
-      appraisal: appraisal, bid: bid >= Self.oneTick ? bid : nil, ask: max(ask, Self.oneTick), lots: lots)
+    return Quote(appraisal: appraisal, bid: bid >= least ? bid : nil, ask: max(ask, least), lots: lots)
   }
 
   /// Answers a counter.
   ///
-  /// A buyer's counter is good at or above the tick nearest to Black-76 at the mark volatility plus the minimum edge, a
-  /// seller's at or below that at the mark volatility minus it. Short of that the maker meets it half way, as far as
-  /// the edge allows.
+  /// A buyer's counter is good at or above the tick nearest to the fair price and the width of the minimum edge above it,
+  /// a seller's at or below that below it. Short of that the maker meets it half way, as far as the edge allows.
   ///
   /// - Parameters:
-  ///   - instrument: The option's name.
+  ///   - legs: The package.
   ///   - side: What the other side would do.
-  ///   - price: Its price.
+  ///   - price: Its net price.
   ///   - lots: How much.
   ///   - committed: Contracts already traded or in doubt, in all options together.
   ///   - now: The present time.
   /// - Returns: The answer. A pass carries what `quote` throws, or BAND for a price far from the fair one.
   public func respond(
-    to instrument: String, side: Side, price: Ticks, lots: Lots, committed: ExactDecimal = .zero, now: UnixNanoseconds
+    to legs: [Leg], side: Side, price: Ticks, lots: Lots, committed: ExactDecimal = .zero, now: UnixNanoseconds
   ) -> Response {
     let quote: Quote
     do {
       // Two-way, since a seller's counter may round to a tick where the spread leaves no bid.
-      quote = try self.quote(instrument, lots: lots, side: .twoWay, committed: committed, now: now)
+      quote = try self.quote(legs, lots: lots, side: .twoWay, committed: committed, now: now)
     } catch {
       return .pass(error)
     }
     let appraisal = quote.appraisal
-    guard let fair = appraisal.fairTicks, isInBand(price, fair) else {
-      return .pass(MakerRefusal(.band, .price, "too far from my price"))
-    }
+    guard isInBand(price, appraisal) else { return .pass(MakerRefusal(.band, .price, "too far from my price")) }
+    let least = appraisal.leastPrice ?? Ticks(.min)
     switch side {
     case .buy:
-      guard let least = ticks(appraisal, points: leastEdge, .toNearestOrAwayFromZero) else {
-        return .pass(MakerRefusal(.policy, .instrument, "\(instrument) cannot be priced"))
+      guard let edge = appraisal.ticks(shiftedBy: leastEdge, .toNearestOrAwayFromZero) else {
+        return .pass(MakerRefusal(.policy, .instrument, "the package cannot be priced"))
       }
-      let limit = max(least, Self.oneTick)
+      let limit = max(edge, least)
       if price >= limit { return .accept }
       return .requote(max(limit, middle(price, quote.ask, .up)))
     case .sell:
-      guard let most = ticks(appraisal, points: -leastEdge, .toNearestOrAwayFromZero), most >= Self.oneTick
-      else { return .pass(MakerRefusal(.policy, .side, "\(instrument) is worth less than a tick; no bid")) }
+      guard let most = appraisal.ticks(shiftedBy: -leastEdge, .toNearestOrAwayFromZero), most >= least
+      else { return .pass(MakerRefusal(.policy, .side, "\(appraisal.package) is worth less than a tick; no bid")) }
       if price <= most { return .accept }
-      return .requote(max(Self.oneTick, min(most, middle(price, quote.bid ?? Self.oneTick, .down))))
+      return .requote(max(least, min(most, middle(price, quote.bid ?? least, .down))))
     }
   }
 
-  private static let oneTick = Ticks(1)
+  /// Prices of the legs that make a net price, near to their fair ones.
+  ///
+  /// - Parameters:
+  ///   - legs: The package.
+  ///   - net: What one of it is to cost.
+  ///   - now: The present time.
+  /// - Returns: One price a leg; `nil` when the package cannot be priced, or no prices make the net.
+  public func prices(of legs: [Leg], making net: Ticks, now: UnixNanoseconds) -> [Ticks]? {
+    (try? pricer.appraise(legs, now: now))?.prices(making: net)
+  }
 
   /// A counter at the maker's own quote is good even under a policy whose edge is wider than its spread.
   private var leastEdge: Double { min(policy.minimumEdge, policy.spread) }
 
-  private func check(_ lots: Lots, of instrument: Instrument, committed: ExactDecimal) throws(MakerRefusal) {
+  private func check(_ lots: Lots, of package: Package, committed: ExactDecimal) throws(MakerRefusal) {
     guard lots.rawValue > 0 else { throw MakerRefusal(.lots, .lots, "the amount must be positive") }
-    guard let amount = try? instrument.amount(lots), amount <= policy.maximumAmount else {
+    guard let amount = try? package.contracts(lots), amount <= policy.maximumAmount else {
       throw MakerRefusal(.limit, .lots, "at most \(policy.maximumAmount) contracts a trade")
     }
     guard let total = try? amount.plus(committed), total <= policy.maximumTotalAmount else {
@@ -140,26 +138,14 @@ public struct ChainMaker: Hashable, Sendable {
     }
   }
 
-  private func ticks(
-    _ appraisal: ChainPricer.Appraisal, points: Double, _ rule: FloatingPointRoundingRule
-  ) -> Ticks? {
-    appraisal.price(shiftedBy: points).flatMap { appraisal.instrument.ticks($0, rounded: rule) }
-  }
-
-  private func isInBand(_ price: Ticks, _ fair: Ticks) -> Bool {
+  private func isInBand(_ price: Ticks, _ appraisal: PackageAppraisal) -> Bool {
+    guard let fair = appraisal.fairTicks, let gross = appraisal.grossTicks else { return false }
     let distance = abs(Double(price.rawValue) - Double(fair.rawValue))
-    return distance <= max(policy.bandShare * Double(fair.rawValue), Double(policy.bandTicks))
+    return distance <= max(policy.bandShare * Double(gross.rawValue), Double(policy.bandTicks))
   }
 
   /// The tick half way between two prices, both known to be in or near the band.
   private func middle(_ left: Ticks, _ right: Ticks, _ rule: FloatingPointRoundingRule) -> Ticks {
     Ticks(Int64((0.5 * (Double(left.rawValue) + Double(right.rawValue))).rounded(rule)))
-  }
-}
-
-extension ChainPricer.Appraisal {
-  /// The volatility at which a price in ticks would be fair, in points; `nil` for a price that no volatility gives.
-  public func volatility(of price: Ticks) -> Double? {
-    (try? instrument.price(price)).flatMap { volatility(of: $0.doubleValue) }
   }
 }

@@ -30,11 +30,13 @@ struct ChainMakerTests {
   }
 
   private func refusal(
-    _ maker: ChainMaker, _ name: String = ChainMakerTests.name, specHash: [UInt8]? = nil, lots: Int64 = 10,
+    _ maker: ChainMaker, _ name: String = ChainMakerTests.name, specHash: Hash256? = nil, lots: Int64 = 10,
     side: RequestSide = .buy, committed: ExactDecimal = .zero, now: UnixNanoseconds = ChainMakerTests.asOf
   ) -> MakerRefusal? {
     do {
-      _ = try maker.quote(name, specHash: specHash, lots: Lots(lots), side: side, committed: committed, now: now)
+      var leg = Leg(listed: name)
+      leg.specHash = specHash ?? leg.specHash
+      _ = try maker.quote([leg], lots: Lots(lots), side: side, committed: committed, now: now)
       return nil
     } catch {
       return error
@@ -48,9 +50,10 @@ struct ChainMakerTests {
     let quote = try maker.quote(Self.name, lots: Lots(10), side: .twoWay, now: Self.asOf)
     let (bid, fair) = (try #require(quote.bid), try #require(quote.appraisal.fairTicks))
     #expect(bid < fair && fair < quote.ask)
-    let row = quote.appraisal.summary
+    let option = quote.appraisal.legs[0]
+    let row = option.summary
     let markIV = try #require(row.markIV)
-    let expiry = try #require(quote.appraisal.instrument.expiry)
+    let expiry = try #require(option.instrument.expiry)
     for (points, ticks, towards) in [(2.0, quote.ask, 1.0), (-2.0, bid, -1.0)] {
       let exact = try Black76(
         .call, forward: row.underlyingPrice, strike: 100_000,
@@ -60,9 +63,9 @@ struct ChainMakerTests {
       let away = (Double(ticks.rawValue) * 0.0001 - exact) * towards
       #expect(away >= 0 && away < 0.0001)
     }
-    let (bidIV, askIV) = (try #require(quote.bidIV), try #require(quote.askIV))
+    let (bidIV, askIV) = (try #require(option.volatility(of: bid)), try #require(option.volatility(of: quote.ask)))
     #expect(askIV >= markIV + 2 && bidIV <= markIV - 2)
-    let greeks = try #require(quote.appraisal.greeks)
+    let greeks = try #require(option.greeks)
     #expect(greeks.delta > 0 && greeks.delta < 1 && greeks.vega > 0 && greeks.theta < 0)
   }
 
@@ -89,7 +92,7 @@ struct ChainMakerTests {
     let maker = try Self.maker(rows: { $0.markIV = 5 })
     let name = "BTC-27NOV26-112000-C"
     let quote = try maker.quote(name, lots: Lots(1), side: .buy, now: Self.asOf)
-    #expect(quote.bid == nil && quote.ask == Ticks(1) && quote.bidIV == nil)
+    #expect(quote.bid == nil && quote.ask == Ticks(1))
     #expect(refusal(maker, name, side: .sell)?.code == .policy)
     #expect(refusal(maker, name, side: .twoWay) == nil)
     let response = maker.respond(to: name, side: .sell, price: Ticks(1), lots: Lots(1), now: Self.asOf)
@@ -109,7 +112,7 @@ struct ChainMakerTests {
       $0.minimumEdge = 1
     }
     let quote = try maker.quote(Self.name, lots: Lots(10), side: .twoWay, now: Self.asOf)
-    let appraisal = quote.appraisal
+    let appraisal = quote.appraisal.legs[0]
     let upper = try #require(appraisal.price(shiftedBy: 1))
     let lower = try #require(appraisal.price(shiftedBy: -1))
     let least = try #require(appraisal.instrument.ticks(upper, rounded: .toNearestOrAwayFromZero))
@@ -223,9 +226,8 @@ struct ChainMakerTests {
 
   @Test("refuses an option defined otherwise") func specification() throws {
     let maker = Self.maker()
-    #expect(refusal(maker, specHash: try Instrument(listed: Self.name).specHash) == nil)
-    #expect(refusal(maker, specHash: [UInt8](repeating: 0, count: 32))?.code == .spec)
-    #expect(refusal(maker, specHash: [])?.code == .spec)
+    #expect(refusal(maker, specHash: Hash256(try Instrument(listed: Self.name).specHash)) == nil)
+    #expect(refusal(maker, specHash: .zero)?.code == .spec)
   }
 
   @Test("refuses amounts of nothing, and those over its limits") func amounts() throws {

@@ -15,6 +15,7 @@ from .dealing import SIDES, MakerPlan, TakerPlan
 from .identity import Signer, resolve
 from .instruments import spec_hash
 from .jobs import InitiateJob, RespondJob, initiate, respond
+from .packages import parse_package
 from .report import Log, identity_report
 
 
@@ -42,8 +43,7 @@ def known_spec(instrument: str) -> bytes:
 
 def run_initiate(arguments: argparse.Namespace) -> int:
     plan = TakerPlan(
-        instrument=arguments.rfq,
-        spec_hash=bytes.fromhex(arguments.spec_hash) if arguments.spec_hash else known_spec(arguments.rfq),
+        legs=parse_package(arguments.rfq, lambda name: bytes.fromhex(arguments.spec_hash or known_spec(name).hex())),
         lots=arguments.lots,
         side=arguments.side,
         rounds=arguments.rounds,
@@ -154,7 +154,7 @@ def parse_arguments() -> argparse.Namespace:
     taker.add_argument("--url", required=True)
     taker.add_argument("--peer", required=True, help="the responder's DID; a did:peer:4 in its long form")
     taker.add_argument("--peer-document", help="file with the input document, where --peer is a short form")
-    taker.add_argument("--rfq", default="BTC-27NOV26-100000-C", metavar="INSTRUMENT")
+    taker.add_argument("--rfq", default="BTC-27NOV26-100000-C", metavar="PACKAGE")
     taker.add_argument("--spec-hash", metavar="HEX", help="instead of the one that follows from the name")
     taker.add_argument("--lots", type=int, default=1)
     taker.add_argument("--side", choices=list(SIDES), default="buy")

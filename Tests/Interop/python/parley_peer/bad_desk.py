@@ -184,7 +184,7 @@ class WrongDialogue(_Bad):
         return super().submit(replace(header, dialogue=secrets.token_bytes(16)), content, strand)
 
 
-class TwoLegs(_Bad):
+class LegTwice(_Bad):
     kinds = (Kind.QUOTE_REQUEST,)
 
     def bad(self, header: Header, content: Payload, strand: Strand) -> Statement:

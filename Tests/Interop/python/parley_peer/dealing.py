@@ -12,6 +12,8 @@ from .desk import Desk
 from .dialogue import Dialogue, OfferState, Phase
 from .errors import NegotiationError, PeerError
 from .identity import Identity, Signer
+from .packages import net
+from .packages import price as package_price
 from .payload import SECOND, Leg, Price, Side
 from .peer import Closed, PeerConnection
 from .report import Log, trade_report
@@ -115,8 +117,7 @@ class TakerPlan:
     Accept: "unsent" when it is signed, "sent" when it has left.
     """
 
-    instrument: str
-    spec_hash: bytes
+    legs: tuple[Leg, ...]
     lots: int
     side: str = "buy"
     rounds: int = 3
@@ -141,8 +142,7 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
         name, _ = await trader.wait_for("sync", "frozen", "freeze_received")
         if name != "sync":
             return None
-    leg = Leg(plan.instrument, plan.spec_hash)
-    dialogue = desk.request((leg,), (plan.lots, plan.lots), SIDES[plan.side], plan.rounds, plan.request_life_ns)
+    dialogue = desk.request(plan.legs, (plan.lots, plan.lots), SIDES[plan.side], plan.rounds, plan.request_life_ns)
     await dealing.flush()
     offer = await _next_offer(trader, dialogue)
     buys = plan.side != "sell"
@@ -151,7 +151,8 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
             return dialogue
         quoted = offer.terms.ask if buys else offer.terms.bid
         assert quoted is not None
-        side = Price((quoted.prices[0] + by if price is None else price,), plan.lots, plan.lots)
+        wanted = net(plan.legs, quoted.prices) + by if price is None else price
+        side = package_price(plan.legs, wanted, plan.lots, plan.lots, quoted.prices)
         desk.offer(dialogue, side if buys else None, None if buys else side, plan.counter_life_ns)
         await dealing.flush()
         offer = await _next_offer(trader, dialogue) or standing(desk, dialogue)
@@ -233,7 +234,7 @@ def _quote(desk: Desk, dialogue: Dialogue, bid: int, ask: int, life_ns: int) -> 
     request = dialogue.request
 
     def side(price: int) -> Price:
-        return Price((price,), request.lots_min, request.lots_max)
+        return package_price(request.legs, price, request.lots_min, request.lots_max)
 
     desk.offer(
         dialogue,
@@ -250,8 +251,8 @@ def _answer_counter(desk: Desk, dialogue: Dialogue, counter: OfferState, plan: M
             _quote(
                 desk,
                 dialogue,
-                plan.bid if ask is None else ask.prices[0],
-                plan.ask if bid is None else bid.prices[0],
+                plan.bid if ask is None else net(dialogue.request.legs, ask.prices),
+                plan.ask if bid is None else net(dialogue.request.legs, bid.prices),
                 plan.life_ns,
             )
         case "accept":

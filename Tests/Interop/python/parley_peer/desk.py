@@ -15,6 +15,7 @@ from .dialogue import Dialogue, OfferState, Phase, Strand, Trade
 from .errors import NegotiationError
 from .identity import Identity, Signer
 from .instruments import spec_hash
+from .packages import net, package_text
 from .payload import (
     SECOND,
     Accept,
@@ -31,7 +32,6 @@ from .payload import (
     Reject,
     TradeAck,
     make_terms,
-    net,
     terms_digest,
 )
 from .session import Session
@@ -277,14 +277,14 @@ class Desk:
         dialogue.theirs.record(header, statement.id)
         dialogue.theirs.by_seq[1] = statement.id
         self.dialogues[dialogue.id] = dialogue
-        self._event("quote_request", dialogue=dialogue, instrument=request.legs[0].instrument)
+        self._event("quote_request", dialogue=dialogue, instrument=package_text(request.legs))
         return None
 
     def _refuse_request(self, header: Header, request: QuoteRequest) -> Code | None:
         now = self.now()
         if sum(d.phase in (Phase.OPEN, Phase.PENDING) for d in self.dialogues.values()) >= 64:
             return Code.LIMIT
-        if len(request.legs) > 1 or header.expiry - header.created > 3600 * SECOND:
+        if header.expiry - header.created > 3600 * SECOND:
             return Code.LIMIT
         plain = (request.hedge, request.addressing, request.disclosed, request.blind_ns, request.settlement)
         if plain != (None, 0, True, 0, 0):
@@ -295,8 +295,8 @@ class Desk:
             return Code.DEAD
         if header.created > now + 2 * SECOND:
             return Code.CLOCK
-        leg = request.legs[0]
-        return None if self.spec_hash(leg.instrument) == leg.spec_hash else Code.SPEC
+        known = all(self.spec_hash(leg.instrument) == leg.spec_hash for leg in request.legs)
+        return None if known else Code.SPEC
 
     def _on_offer(self, dialogue: Dialogue, header: Header, statement: Statement, offer: Offer) -> Code | None:
         if (header.kind == Kind.QUOTE) != dialogue.i_am_requester:
@@ -356,7 +356,7 @@ class Desk:
                 or price.lots_max > request.lots_max
             ):
                 return Code.TERMS
-            if price is not None and not -(2**63) <= net(request, price) < 2**63:
+            if price is not None and not -(2**63) <= net(request.legs, price.prices) < 2**63:
                 return Code.TERMS
         latest_hold = min(header.created + 5 * SECOND, header.expiry)
         if offer.hold_until and not (header.created <= offer.hold_until <= latest_hold and offer.mode == Mode.FIRM):

@@ -131,7 +131,8 @@ class QuoteRequest:
             settlement=fields.integer(0, 255),
             settle_by=fields.integer(),
         )
-        if request.lots_min > request.lots_max or gcd(*(leg.ratio for leg in legs)) != 1:
+        names = {leg.instrument for leg in legs}
+        if request.lots_min > request.lots_max or gcd(*(leg.ratio for leg in legs)) != 1 or len(names) != len(legs):
             raise NegotiationError("MALFORMED", "lots or ratios")
         return request
 
@@ -378,12 +379,6 @@ def encode(payload: Payload) -> bytes:
     return pack(payload.fields())
 
 
-def net(request: QuoteRequest, price: Price) -> int:
-    """Ticks for one lot of the package."""
-    pairs = zip(request.legs, price.prices, strict=True)
-    return sum((1 if leg.side == Side.BUY else -1) * leg.ratio * ticks for leg, ticks in pairs)
-
-
 def make_terms(
     offer_id: bytes, offer: Offer, request: QuoteRequest, parties: tuple[str, str], owner: str, side: int, lots: int
 ) -> bytes:
@@ -404,7 +399,7 @@ def make_terms(
             [leg.fields(ticks) for leg, ticks in pairs],
             None if request.hedge is None else request.hedge.fields(price.hedge_price),
             lots,
-            net(request, price),
+            sum((1 if leg.side == Side.BUY else -1) * leg.ratio * ticks for leg, ticks in pairs),
             request.settlement,
             request.settle_by,
         ]

@@ -11,6 +11,7 @@ from typing import Any
 from .desk import Desk
 from .dialogue import Dialogue, OfferState
 from .identity import Identity
+from .packages import package_text
 from .packing import unpack
 from .payload import Confirm, make_terms, parse, terms_digest
 from .statement import Header
@@ -83,8 +84,8 @@ def trade_report(desk: Desk, dialogue: Dialogue) -> dict[str, Any]:
         "acceptor": acceptor.did,
         "owner": owner.did,
         "buyer": parties[decoded[3] - 1],
-        "instrument": decoded[4][0][0],
-        "price": decoded[4][0][4],
+        "instrument": package_text(dialogue.request.legs),
+        "prices": [leg[4] for leg in decoded[4]],
         "lots": decoded[6],
         "net": decoded[7],
         "role": "taker" if dialogue.i_am_requester else "maker",

@@ -29,6 +29,8 @@ from .identity import Signer, resolve
 from .instruments import spec_hash
 from .jobs import InitiateJob, RespondJob, initiate, respond
 from .misbehave import Misbehaviour
+from .packages import parse_package
+from .payload import Leg
 from .peer import HANDSHAKE_DEADLINE, Hooks
 from .report import Log
 from .resumption import Resumable, answer
@@ -96,13 +98,21 @@ def _check_trade(name: str, outcome: dict[str, Any], **wanted: object) -> dict[s
 
 
 def _plan(**options: Any) -> TakerPlan:
-    return TakerPlan(INSTRUMENT, SPEC, lots=options.pop("lots", 3), **options)
+    legs = options.pop("legs", (Leg(INSTRUMENT, SPEC),))
+    return TakerPlan(legs, lots=options.pop("lots", 3), **options)
+
+
+def _spread() -> tuple[Leg, ...]:
+    def spec(name: str) -> bytes:
+        return spec_hash(name) or b""
+
+    return parse_package(f"{INSTRUMENT},-2*BTC-27NOV26-110000-C", spec)
 
 
 async def _trades(taker: TakerPlan, maker: MakerPlan, price: int, **options: Any) -> None:
     mine, theirs, *_ = await _run(taker, maker, **options)
-    a = _check_trade("taker", mine, price=price, lots=taker.lots)
-    b = _check_trade("maker", theirs, price=price, lots=taker.lots)
+    a = _check_trade("taker", mine, net=price, lots=taker.lots)
+    b = _check_trade("maker", theirs, net=price, lots=taker.lots)
     _expect("both", a, terms_digest=b["terms_digest"], confirm_statement=b["confirm_statement"], buyer=b["buyer"])
     _expect("both", mine, detected=[], timeout=False)
     _expect("both", theirs, detected=[], timeout=False)
@@ -207,6 +217,7 @@ def cases() -> dict[str, Case]:
         "two RETRYs, headerless": lambda: _trades(_plan(), firm, 110, retries=2, headerless=True),
         "resumption": _resumption,
         "chunks of 7": lambda: _trades(_plan(counters=[104]), firm, 104, chunk=7),
+        "package": lambda: _trades(_plan(legs=_spread(), counters=[-15]), MakerPlan(-20, -10), -15),
         "counter met": lambda: _trades(_plan(counters=[104, 106]), firm, 106),
         "counter by": lambda: _trades(_plan(side="sell", counters_by=[3, 2]), firm, 105),
         "counter accepted": lambda: _trades(_plan(counters=[107]), MakerPlan(100, 110, "accept"), 107),
@@ -241,16 +252,16 @@ async def _resumption() -> None:
 async def _renews(suites: tuple[bool, bool]) -> None:
     """A whole negotiation in which the keys are renewed after every second record."""
     mine, theirs, log, _ = await _run(_plan(counters=[104]), MakerPlan(100, 110), suites=suites, renew_after=2)
-    _check_trade("taker", mine, price=104)
-    _check_trade("maker", theirs, price=104)
+    _check_trade("taker", mine, net=104)
+    _check_trade("maker", theirs, net=104)
     if log.values("epochs", "sent")[0] < 3 or log.values("epochs", "received")[0] < 3:
         raise Failure(f"epochs: {log.values('epochs', 'sent')}")
 
 
 async def _trades_after_reject() -> None:
     mine, theirs, *_ = await _run(_plan(counters=[105]), MakerPlan(100, 110, "reject"))
-    _check_trade("taker", mine, price=110)
-    _check_trade("maker", theirs, price=110)
+    _check_trade("taker", mine, net=110)
+    _check_trade("maker", theirs, net=110)
     _expect("taker", mine, rejected=["PRICE"])
 
 
