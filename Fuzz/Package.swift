@@ -7,6 +7,7 @@ let names = [
   "FuzzAuthentication",
   "FuzzBackup",
   "FuzzChain",
+  "FuzzChannelStreams",
   "FuzzDID",
   "FuzzDIDDocument",
   "FuzzDIDWebVH",

@@ -95,13 +95,6 @@ public enum HandshakeError: Error, Hashable, Sendable {
   /// This side has sent CLOSE and cannot send more. The fault is this program's.
   case closed
 
-  // MARK: The stream of messages
-
-  /// A message is empty or longer than the limit, in bytes.
-  case wrongStreamMessageLength(UInt32)
-  /// The stream ended inside a message.
-  case truncatedMessage
-
   /// How many bytes of a text from the peer a case holds at most.
   public static let textLimit = 96
 

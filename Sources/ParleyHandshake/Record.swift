@@ -18,7 +18,7 @@ public enum RecordType: UInt8, Hashable, Sendable {
   case resume = 7
   /// The responder's answer to that.
   case resumed = 8
-  /// Bytes of the stream of messages.
+  /// Bytes of the streams.
   case application = 16
 }
 

@@ -360,7 +360,7 @@ extension Node {
 
   private func received(_ message: [UInt8], _ number: Int) {
     guard let channel = channels[number] else { return }
-    do throws(HandshakeError) {
+    do throws(ChannelFault) {
       switch try channel.receive(message) {
       case .nothing: break
       case .answered: limit(channel, to: HandshakeTimes.handshake)
@@ -370,9 +370,13 @@ extension Node {
         answered(channel, peer)
       case .messages(let messages):
         guard let session = channel.peer.flatMap({ sessions[$0.did] }) else { return }
-        for message in messages where session.uses(channel) { session.receive(message) }
+        for message in messages where session.uses(channel) {
+          session.receive(message)
+          channel.consume(message)
+        }
       case .closedByPeer: channel.close()
       }
+      channel.flush()
     } catch {
       let peer = channel.peerText
       log.warning("channel-refused", ["channel": "\(number)", "peer": peer, "why": "\(error)"])

@@ -142,6 +142,7 @@ public actor Node {
     NodeStatus(
       did: identity.did.string, listen: listenURL, control: configuration.home.controlSocketPath,
       connected: sessions.values.filter(\.isSynced).map(\.peer.did.string).sorted(),
+      channels: channels.values.compactMap(\.status).sorted { $0.peer < $1.peer },
       entries: store.head.size, quoting: configuration.quoting?.summary)
   }
 

@@ -10,6 +10,8 @@ public struct NodeStatus: Hashable, Sendable {
   public let control: String
   /// The peers it is connected to.
   public let connected: [String]
+  /// What its open channels have carried, by the peer's DID.
+  public let channels: [ChannelStatus]
   /// Entries in its journal.
   public let entries: UInt64
   /// What it quotes, in lines for a person; `nil` if nothing.
@@ -20,7 +22,7 @@ public struct NodeStatus: Hashable, Sendable {
     [
       "event": "ready", "did": .string(did), "listen": listen.map(JSONValue.string) ?? .null,
       "control": .string(control), "connected": .array(connected.map(JSONValue.string)),
-      "entries": .integer(Int64(clamping: entries)),
+      "channels": .array(channels.map(\.json)), "entries": .integer(Int64(clamping: entries)),
     ]
   }
 
@@ -29,5 +31,58 @@ public struct NodeStatus: Hashable, Sendable {
     var lines = ["\(did)", "  listening  \(listen ?? "no: this node only calls")", "  control    \(control)"]
     lines.append("  journal    \(entries) entries")
     return lines + (quoting ?? []).map { "  " + $0 }
+  }
+}
+
+/// What an open channel has carried.
+public struct ChannelStatus: Hashable, Sendable {
+  /// One direction.
+  public struct Direction: Hashable, Sendable {
+    /// How often the keys were renewed.
+    public let epoch: UInt32
+    /// Records.
+    public let records: UInt64
+    /// Their bytes, as WebSocket messages.
+    public let bytes: UInt64
+  }
+
+  /// The peer's DID.
+  public let peer: String
+  /// Whether this node called.
+  public let isInitiator: Bool
+  /// How long the last ping through the channel took; `nil` before the first answer.
+  public let roundTrip: Duration?
+  /// Streams that are open: one is the negotiation's, one a side measures round trips.
+  public let streams: Int
+  /// Streams that did not end in order.
+  public let resetStreams: Int
+  /// Pings that were not answered in time.
+  public let lostPings: Int
+  /// What this node has sent.
+  public let sent: Direction
+  /// What it has received.
+  public let received: Direction
+
+  /// For programs: one object.
+  public var json: JSONValue {
+    [
+      "peer": .string(peer), "role": isInitiator ? "initiator" : "responder",
+      "round_trip_ms": roundTrip.map { JSONValue.number(Self.milliseconds($0)) } ?? .null,
+      "streams": .integer(Int64(streams)), "streams_reset": .integer(Int64(resetStreams)),
+      "pings_lost": .integer(Int64(lostPings)), "sent": sent.json, "received": received.json,
+    ]
+  }
+
+  private static func milliseconds(_ duration: Duration) -> Double {
+    (duration / .microseconds(1)).rounded() / 1_000
+  }
+}
+
+extension ChannelStatus.Direction {
+  fileprivate var json: JSONValue {
+    [
+      "epoch": .integer(Int64(epoch)), "records": .integer(Int64(clamping: records)),
+      "bytes": .integer(Int64(clamping: bytes)),
+    ]
   }
 }

@@ -1,10 +1,13 @@
+internal import ParleyCrypto
 internal import ParleyHandshake
 internal import ParleyIO
 internal import ParleyIdentity
+internal import ParleyNoise
+internal import ParleyPeer
 internal import ParleyWebSocket
 internal import ParleyWire
 
-/// One secure channel over one WebSocket connection: drives the handshake, then seals and opens messages.
+/// One secure channel over one WebSocket connection: drives the handshake, then the streams in its records.
 ///
 ///     ┌──────────────────┐ message 2   ┌────────────────┐ ACCEPT
 ///     │ awaitingMessage2 │ ──────────▶ │ awaitingAccept │ ─────────────────────┐
@@ -30,10 +33,17 @@ final class PeerChannel {
     case claim(IdentityClaim)
     /// The channel is open.
     case opened(PeerIdentity)
-    /// Messages of the peer, in order.
+    /// Messages of the negotiation, in order; each is given back with ``consume(_:)``.
     case messages([[UInt8]])
     /// The peer ends the channel in order.
     case closedByPeer
+  }
+
+  /// What a WebSocket message was.
+  private enum Received {
+    case event(Event)
+    case application([UInt8], body: Range<Int>)
+    case close
   }
 
   private enum State: ~Copyable {
@@ -59,13 +69,15 @@ final class PeerChannel {
   private let prologue: Prologue
   private var state: State
   private let limits: ChannelLimits
-  private var stream = MessageStream()
-  /// Messages that wait for the socket, or for the next epoch.
-  private var queue = MessageQueue(byteLimit: WebSocketLimits.peerPort.maximumBufferedByteCount)
+  private var streams: ChannelStreams
+  /// Frames that wait for the next epoch.
+  private var queue = RecordQueue()
+  /// When the peer is pinged next.
+  private var nextPing = ContinuousClock.now
   /// Who the peer is, once it has proved it.
   private(set) var peer: PeerIdentity?
-  /// How much the channel had carried when its keys were last looked after.
-  private(set) var counters: ChannelCounters?
+  /// What the channel had carried when it ended.
+  private var lastCounters: ChannelCounters?
   /// Whether both sides said that they were done.
   private(set) var endedInOrder = false
   /// Whether a fault now must not show before the handshake's deadline.
@@ -95,6 +107,7 @@ final class PeerChannel {
     self.prologue = prologue
     self.limits = limits
     isInitiator = true
+    streams = ChannelStreams(.initiator)
     initiator.begin(prologue: prologue)
     state = .awaitingMessage2(initiator)
   }
@@ -112,6 +125,7 @@ final class PeerChannel {
     self.prologue = prologue
     self.limits = limits
     isInitiator = false
+    streams = ChannelStreams(.responder)
     failsAtDeadline = hasMessage1
     state = hasMessage1 ? .awaitingMessage3(responder) : .awaitingMessage1(responder)
   }
@@ -133,32 +147,94 @@ final class PeerChannel {
     }
   }
 
-  /// Takes one binary message of the WebSocket.
+  /// How much the channel has carried; `nil` before it was open.
+  var counters: ChannelCounters? {
+    switch state {
+    case .open(let channel): channel.counters
+    case .awaitingMessage1: nil
+    case .awaitingMessage2: nil
+    case .awaitingWork: nil
+    case .awaitingMessage3: nil
+    case .awaitingDecision: nil
+    case .awaitingAccept: nil
+    case .ended: lastCounters
+    }
+  }
+
+  /// How the channel stands; `nil` while it is not open.
+  var status: ChannelStatus? {
+    guard isOpen, let peer, let counters else { return nil }
+    let counted = streams.counters
+    return ChannelStatus(
+      peer: peer.did.string, isInitiator: isInitiator, roundTrip: counted.roundTrip, streams: counted.open,
+      resetStreams: counted.reset, lostPings: counted.lostPings, sent: .init(counters.sent),
+      received: .init(counters.received))
+  }
+
+  /// Takes one binary message of the WebSocket; ``flush()`` follows, when the event was acted on.
   ///
   /// - Throws: Why the channel ends; its keys are erased, and the caller ends the connection.
-  func receive(_ bytes: [UInt8]) throws(HandshakeError) -> Event {
+  func receive(_ bytes: [UInt8]) throws(ChannelFault) -> Event {
+    switch try ChannelFault.ofHandshake({ () throws(HandshakeError) in try open(bytes) }) {
+    case .event(let event): return event
+    case .close:
+      try receiveStreams { () throws(ChannelStreamsError) in try streams.receiveClose() }
+      endedInOrder = true
+      return .closedByPeer
+    case .application(let buffer, let body):
+      try receiveStreams { () throws(ChannelStreamsError) in
+        try streams.receive(buffer.rawSpan.extracting(body), now: .now)
+      }
+      let messages = drainStreams()
+      if needsTending { try ChannelFault.ofHandshake { () throws(HandshakeError) in try tend() } }
+      return messages.isEmpty ? .nothing : .messages(messages)
+    }
+  }
+
+  private func receiveStreams(_ body: () throws(ChannelStreamsError) -> Void) throws(ChannelFault) {
+    do throws(ChannelStreamsError) {
+      try body()
+    } catch {
+      erase()
+      throw .streams(error)
+    }
+  }
+
+  /// Says that a message of the negotiation was dealt with: the peer may send as much again.
+  func consume(_ message: [UInt8]) { streams.consume(message) }
+
+  /// The messages of the negotiation; what else the streams tell, nobody here asks for.
+  private func drainStreams() -> [[UInt8]] {
+    var messages: [[UInt8]] = []
+    while let event = streams.poll() {
+      if case .negotiation(let message) = event { messages.append(message) }
+    }
+    return messages
+  }
+
+  private func open(_ bytes: [UInt8]) throws(HandshakeError) -> Received {
     switch exchange(.ended) {
     case .awaitingMessage1(var responder):
       if try askForWork(bytes) {
         state = .awaitingMessage1(responder)
-        return .answered
+        return .event(.answered)
       }
       connection.send(binary: try responder.receiveMessage1(bytes, prologue: prologue))
       failsAtDeadline = true
       state = .awaitingMessage3(responder)
-      return .answered
+      return .event(.answered)
     case .awaitingMessage3(var responder):
       let claim = try responder.openMessage3(bytes)
       state = .awaitingDecision(responder)
-      return .claim(claim)
+      return .event(.claim(claim))
     case .awaitingDecision(var responder):
       // The initiator may not speak before the answer.
       _ = try responder.openMessage3(bytes)
-      return .nothing
+      return .event(.nothing)
     case .awaitingWork(var initiator):
       // The responder has said what it wants, and waits.
       _ = try initiator.receiveMessage2(bytes)
-      return .nothing
+      return .event(.nothing)
     case .awaitingMessage2(var initiator):
       if bytes.count == Retry.byteCount {
         let task = try initiator.receiveRetry(bytes)
@@ -166,28 +242,24 @@ final class PeerChannel {
         retries += 1
         renewal = wakeUp?(task.delay)
         state = .awaitingWork(initiator)
-        return .nothing
+        return .event(.nothing)
       }
       connection.send(binary: try initiator.receiveMessage2(bytes))
       state = .awaitingAccept(initiator)
-      return .nothing
+      return .event(.nothing)
     case .awaitingAccept(var initiator):
       try initiator.receiveAccept(bytes)
-      return .opened(try begin(initiator.split(limits: limits)))
+      return .event(.opened(try begin(initiator.split(limits: limits))))
     case .open(var channel):
       var buffer = bytes
       let record = try channel.open(in: &buffer)
       switch record.type {
       case .application:
-        let messages = try stream.receive(buffer.rawSpan.extracting(record.body))
         state = .open(channel)
-        if needsTending { try tend() }
-        return messages.isEmpty ? .nothing : .messages(messages)
+        return .application(buffer, body: record.body)
       case .close:
-        try stream.finish()
-        endedInOrder = true
         state = .open(channel)
-        return .closedByPeer
+        return .close
       case .resume:
         // The negotiation's own SYNC says where both sides stand: nothing is kept to resume from.
         var none = ResumptionTable(limit: 1)
@@ -195,14 +267,14 @@ final class PeerChannel {
         _ = try channel.answerResume(from: &none, now: .now, into: &answer)
         connection.send(binary: answer)
         state = .open(channel)
-        return .nothing
+        return .event(.nothing)
       case .offer, .reply, .done, .accept, .refuse, .resumed:
         state = .open(channel)
         try tend()
-        return .nothing
+        return .event(.nothing)
       }
     case .ended:
-      return .nothing
+      return .event(.nothing)
     }
   }
 
@@ -238,29 +310,46 @@ final class PeerChannel {
     }
   }
 
-  /// Sends one message: at once where the socket is idle, else in a record with all others that wait for it.
+  /// Sends one message of the negotiation: at once where the socket is idle, else in a record with all others that wait
+  /// for it.
   ///
   /// A peer that takes nothing for so long that too much waits loses the channel.
   func send(_ message: [UInt8]) {
     guard isOpen else { return }
-    guard queue.append(message) else { return close() }
-    if connection.bufferedByteCount == 0 { flush() }
+    guard streams.negotiate(message) else { return close() }
+    flush()
   }
 
-  /// Seals and sends what has gathered.
+  /// Seals and sends what waits, a record at a time, while the socket takes it.
   func flush() {
-    guard !queue.isEmpty, case .open(var channel) = exchange(.ended) else { return }
+    guard isOpen else { return }
+    while connection.bufferedByteCount == 0, hasFrames(), seal() {}
+    if needsTending { tick() }
+  }
+
+  /// Whether there is something to seal.
+  private func hasFrames() -> Bool {
+    if queue.isEmpty, streams.hasOutput { queue.append(streams.takeOutput()) }
+    return !queue.isEmpty
+  }
+
+  /// Seals and sends what has been put into frames.
+  ///
+  /// - Returns: Whether all of it went.
+  private func seal() -> Bool {
+    guard case .open(var channel) = exchange(.ended) else { return false }
     do throws(HandshakeError) {
       try queue.seal(with: &channel) { record in connection.send(.binary, record) }
       state = .open(channel)
+      return true
     } catch .epochExhausted {
       // The rest goes into the next epoch.
       state = .open(channel)
     } catch {
       state = .open(channel)
-      return close()
+      close()
     }
-    if needsTending { tick() }
+    return false
   }
 
   private var needsTending: Bool {
@@ -321,29 +410,50 @@ final class PeerChannel {
       turn = try channel.poll(now: .now, into: &record)
       if turn == .record { connection.send(binary: record) }
     } while turn == .record
+    let now = ContinuousClock.now
+    if now >= nextPing {
+      _ = streams.ping(SystemRandom.bytes(ChannelStreams.pingByteCount), now: now)
+      nextPing = now + Self.pingInterval
+    }
     renewal?.cancel()
-    renewal = channel.deadline.flatMap { wakeUp?(max(.zero, ContinuousClock.now.duration(to: $0))) }
-    counters = channel.counters
+    renewal = wakeUp?(max(.zero, now.duration(to: min(channel.deadline ?? nextPing, nextPing))))
     state = .open(channel)
     if turn == .overdue { return close() }
-    if connection.bufferedByteCount == 0 { flush() }
+    flush()
   }
+
+  /// How long after a ping the next one is sent; one that was not answered by then is given up.
+  static let pingInterval: Duration = .seconds(15)
 
   /// Ends the channel in order: a CLOSE record, then the WebSocket's closing handshake.
   func close() {
     deadline?.cancel()
     renewal?.cancel()
     if case .open(var channel) = exchange(.ended) {
-      try? queue.seal(with: &channel) { record in connection.send(.binary, record) }
+      let isSent = sealNegotiation(with: &channel)
       // Without CLOSE the peer knows that it has not had everything: what did not fit goes over the next channel.
-      if queue.isEmpty, let record = try? channel.seal(.close) {
+      if isSent, let record = try? channel.seal(.close) {
         connection.send(binary: record)
         endedInOrder = true
       }
-      counters = channel.counters
+      lastCounters = channel.counters
     }
     connection.close(.normal)
   }
+
+  /// Sends what is left of the negotiation.
+  ///
+  /// - Returns: Whether all of it went.
+  private func sealNegotiation(with channel: inout SecureChannel) -> Bool {
+    repeat {
+      guard (try? queue.seal(with: &channel, { connection.send(.binary, $0) })) != nil else { return false }
+      guard !streams.hasSentNegotiation else { return true }
+    } while connection.bufferedByteCount < Self.lastByteCount && hasFrames()
+    return false
+  }
+
+  /// What may wait for the socket when a channel ends: less than what ends the connection.
+  private static let lastByteCount = WebSocketLimits.peerPort.maximumBufferedByteCount / 2
 
   /// Ends the channel because the peer broke a rule: keys erased, close code 1008, no reason given.
   func refuse() {
@@ -374,5 +484,11 @@ final class PeerChannel {
     var taken = next
     swap(&taken, &state)
     return taken
+  }
+}
+
+extension ChannelStatus.Direction {
+  fileprivate init(_ counters: DirectionCounters) {
+    self.init(epoch: counters.epoch, records: counters.records, bytes: counters.bytes)
   }
 }

@@ -34,21 +34,38 @@ struct YamuxPayload: Sendable {
 extension YamuxMachine {
   mutating func parse(_ bytes: RawSpan) throws(YamuxError) {
     var position = 0
-    while position < bytes.byteCount {
-      if let payload {
-        let count = min(payload.remaining, bytes.byteCount - position)
-        receive(bytes.extracting(position..<(position + count)), of: payload)
-        position += count
-        continue
-      }
-      let count = min(YamuxFrame.headerByteCount - header.count, bytes.byteCount - position)
-      header.append(contentsOf: bytes.extracting(position..<(position + count)))
+    while position < bytes.byteCount { try parseNext(bytes, &position) }
+  }
+
+  /// Takes the next frame, or as much of it as is there, from `position` on, and moves that.
+  private mutating func parseNext(_ bytes: RawSpan, _ position: inout Int) throws(YamuxError) {
+    if let payload {
+      let count = min(payload.remaining, bytes.byteCount - position)
+      receive(bytes.extracting(position..<(position + count)), of: payload)
       position += count
-      guard header.count == YamuxFrame.headerByteCount else { return }
-      let frame = try YamuxFrame.decode(header.rawSpan)
-      header.removeAll(keepingCapacity: true)
-      try checkAnswers()
-      try receive(frame)
+      return
+    }
+    let count = min(YamuxFrame.headerByteCount - header.count, bytes.byteCount - position)
+    header.append(contentsOf: bytes.extracting(position..<(position + count)))
+    position += count
+    guard header.count == YamuxFrame.headerByteCount else { return }
+    let frame = try YamuxFrame.decode(header.rawSpan)
+    header.removeAll(keepingCapacity: true)
+    try checkAnswers()
+    try receive(frame)
+  }
+
+  /// Takes bytes from `position` on up to where an event may have come of them, and moves that: whoever acts on each
+  /// before the next frame comes to the same end, however the bytes were cut.
+  ///
+  /// - Throws: As ``receive(_:)``.
+  mutating func receiveNext(_ bytes: RawSpan, _ position: inout Int) throws(YamuxError) {
+    guard !isEnded else { throw .ended }
+    do throws(YamuxError) {
+      try parseNext(bytes, &position)
+    } catch {
+      fail()
+      throw error
     }
   }
 

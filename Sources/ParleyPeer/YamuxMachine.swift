@@ -54,6 +54,15 @@ public struct YamuxMachine: ~Copyable, Sendable {
   /// Whether a stream is open in any direction.
   public func isOpen(_ id: UInt32) -> Bool { streams[id] != nil }
 
+  /// How many bytes the peer's window still takes on a stream; none on one that is gone or that this side has finished.
+  func sendWindow(of id: UInt32) -> Int {
+    guard let stream = streams[id], !stream.isFinishedHere else { return 0 }
+    return stream.sendWindow
+  }
+
+  /// Whether what came ended with a frame.
+  var isBetweenFrames: Bool { header.isEmpty && payload == nil }
+
   // MARK: Events and output
 
   /// The next event, in the order of their causes.
@@ -101,10 +110,15 @@ public struct YamuxMachine: ~Copyable, Sendable {
     do throws(YamuxError) {
       try parse(bytes)
     } catch {
-      sendGoAway(.protocolError)
-      end()
+      fail()
       throw error
     }
+  }
+
+  /// Ends the session because of the peer, and says so.
+  mutating func fail() {
+    sendGoAway(.protocolError)
+    end()
   }
 
   /// The connection is gone: every stream ends with ``YamuxEvent/reset(_:)``.

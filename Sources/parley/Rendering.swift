@@ -23,6 +23,28 @@ enum Rendering {
       + "  with \(shortDID(text("counterparty")))  \(text("time"))"
   }
 
+  /// A node, and its channels.
+  static func status(_ status: JSONValue) -> [String] {
+    let entries = status["entries"]?.int64Value ?? 0
+    let channels = status["channels"]?.arrayValue ?? []
+    return [
+      status["did"]?.stringValue ?? "", "  listening  \(status["listen"]?.stringValue ?? "no: this node only calls")",
+      "  journal    \(entries) entries",
+    ] + (channels.isEmpty ? ["  channels   none"] : channels.flatMap(channel))
+  }
+
+  private static func channel(_ channel: JSONValue) -> [String] {
+    let time = channel["round_trip_ms"]?.doubleValue.map { "round trip \($0) ms" } ?? "round trip not known yet"
+    func direction(_ key: String) -> String {
+      "\(channel[key]?["records"]?.int64Value ?? 0) records, \(channel[key]?["bytes"]?.int64Value ?? 0) bytes"
+    }
+    let (streams, epoch) = (channel["streams"]?.int64Value ?? 0, channel["sent"]?["epoch"]?.int64Value ?? 0)
+    return [
+      "  channel    \(shortDID(channel["peer"]?.stringValue ?? ""))  \(time), \(streams) streams, epoch \(epoch)",
+      "             sent \(direction("sent"))", "             received \(direction("received"))",
+    ]
+  }
+
   /// A DID as far as a person reads it.
   static func shortDID(_ did: String) -> String {
     did.count <= 28 ? did : "\(did.prefix(20))…\(did.suffix(6))"

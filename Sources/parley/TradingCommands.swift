@@ -163,6 +163,13 @@ extension Command {
     }
   }
 
+  static let status = Command(
+    name: "status", summary: "Show how this node and its channels stand.", positionals: [], options: [.home, .json],
+    notes: "A channel's round trip is measured through it, every 15 seconds."
+  ) { arguments in
+    arguments.show(try await arguments.call("status", [:]), Rendering.status)
+  }
+
   static let receipt = Command(
     name: "receipt", summary: "Write the receipt of a trade, for anybody to verify.", positionals: ["TRADE"],
     options: [.home, Option("--out", "FILE", "Where to write it; default receipt-TRADE.json here."), .json],

@@ -53,8 +53,7 @@ struct CommandLineTests {
       #expect(
         Set(names).isSuperset(of: [
           "init", "id", "rotate", "resolve", "up", "maker", "connect", "peers", "rfq", "quotes", "counter", "accept",
-          "trades", "receipt",
-          "verify", "demo",
+          "trades", "status", "receipt", "verify", "demo",
         ]))
       for name in names.map({ [$0] }) + ["verify", "prove", "backup", "restore"].map({ ["journal", $0] }) {
         let page = try await Self.parley(name + ["--help"], in: folder)

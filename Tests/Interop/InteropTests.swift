@@ -185,13 +185,20 @@ struct MisbehaviourTests {
     "old-epoch": "unexpectedEpoch(0)", "far-epoch": "unexpectedEpoch(2)", "offer-far-epoch": "malformedRatchet",
     "offer-small-order": "zeroSharedSecret", "offer-unreduced-key": "invalidEncapsulationKey",
     "offer-half-suite": "wrongSuite", "reply-unasked": "unexpectedRecordType(5)", "huge-length": "malformedRecord",
-    "changed-price": "why=TERMS", "fork": "code=FORK",
+    "changed-price": "why=TERMS", "fork": "code=FORK", "yamux-version": "unknownVersion(1)",
+    "unknown-stream": "unknownStream(77)", "wrong-parity": "misplacedStream(78)", "window-overrun": "windowExceeded",
+    "huge-frame": "byteCount: 4294967295", "data-after-finish": "dataAfterFinish",
+    "negotiation-reset": "negotiationEnded", "close-inside-frame": "truncatedFrame",
+    "close-inside-message": "truncatedMessage", "long-message": "wrongMessageLength(65537)",
+    "go-away-with-error": "goneAway",
   ]
   static let faultsOfResponders = [
     "garbage-m2": "decryptionFailed", "garbage-accept": "recordDecryptionFailed",
     "retry-too-hard": "malformedRetry", "retry-without-end": "tooManyRetries",
     "wrong-signing-key": "invalidSignature", "wrong-did": "wrongDID", "truncated-record": "wrongRecordLength",
     "oversized-frame": "messageTooBig", "replayed-record": "recordDecryptionFailed", "forged-confirm": "code=FORGED",
+    "unknown-stream": "unknownStream(78)", "wrong-parity": "misplacedStream(77)", "window-overrun": "windowExceeded",
+    "data-after-finish": "dataAfterFinish", "negotiation-finished": "negotiationEnded",
   ]
 
   @Test("as the initiator")

@@ -18,6 +18,12 @@ struct QuietTests {
       for node in [taker, other] {
         let connected = try await node.call("status")["connected"]?.arrayValue
         #expect(connected?.count == 1 && !node.log.contains(" channel-end "), "\(node.log)")
+        // Each side measures on a stream of its own, beside the negotiation's.
+        let channel = try await node.call("status")["channels"]?[0]
+        #expect(channel?["streams"] == 3 && channel?["streams_reset"] == 0 && channel?["pings_lost"] == 0)
+        #expect(channel?["round_trip_ms"]?.doubleValue ?? 0 > 0, "\(channel?.serialized() ?? "")")
+        let shown = try await CommandLineTests.parley(["status", "--home", node.home.folder.path()], in: folder)
+        #expect(shown.code == 0 && shown.text.contains("round trip") && shown.text.contains("3 streams"), "\(shown)")
       }
       await taker.stop()
       await other.stop()

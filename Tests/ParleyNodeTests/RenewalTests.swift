@@ -220,8 +220,10 @@ final class ChannelPair: @unchecked Sendable {
   }
 
   private func take(_ message: [UInt8], _ isInitiator: Bool, _ expected: PeerIdentity?) {
-    do throws(HandshakeError) {
-      try take(end(isInitiator)?.receive(message), isInitiator, expected)
+    do throws(ChannelFault) {
+      let event = try end(isInitiator)?.receive(message)
+      try ChannelFault.ofHandshake { () throws(HandshakeError) in try take(event, isInitiator, expected) }
+      end(isInitiator)?.flush()
     } catch {
       faults.append("\(error)")
       end(isInitiator)?.refuse()
@@ -240,6 +242,7 @@ final class ChannelPair: @unchecked Sendable {
         let number = isInitiator ? received.initiator : received.responder
         if message.prefix(4) != Self.message(number, filling: 0)[...] { faults.append("\(number) out of order") }
         if isInitiator { received.initiator += 1 } else { received.responder += 1 }
+        end(isInitiator)?.consume(message)
       }
     case .closedByPeer: end(isInitiator)?.close()
     case .nothing, .answered, .opened, nil: break

@@ -85,7 +85,8 @@ struct RequirementsTests {
   func attacks() throws {
     let rows = Requirements.rows(of: try #require(Repository.files.first { $0.path == "docs/attacks.md" }))
     let tests = Requirements.tests(in: Repository.files)
-    #expect(rows.map(\.section) == (1...78).map(String.init))
+    // This project's own rows have a letter before their number.
+    #expect(rows.map(\.section).filter { Int($0) != nil } == (1...78).map(String.init))
     for row in rows {
       #expect(row.isHeld, "row \(row.section), \(row.text): names no test, and no reason")
       for test in row.tests { #expect(tests.contains(test), "row \(row.section): there is no test \(test)") }

@@ -141,7 +141,7 @@ def add_identity_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed-file", help="hex seeds: Ed25519, then ML-DSA-65 for suite 2 (default: random)")
     parser.add_argument("--post-quantum", action="store_true", help="with random seeds: suite 2")
     parser.add_argument("--did-key", action="store_true", help="be a did:key instead of a did:peer:4")
-    parser.add_argument("--chunk", type=int, default=MAX_BODY, help="most bytes of the stream in one record")
+    parser.add_argument("--chunk", type=int, default=MAX_BODY, help="most bytes in one record")
     parser.add_argument("--endpoint", help="service endpoint for the own document")
 
 

@@ -12,13 +12,9 @@ from .channel import MAX_RECORD, Channel, RecordType, pad_inner
 from .handshake import MESSAGE1_SIZE, Accept, IdentityPayload, Initiator, Responder
 from .identity import SUITE_ED25519, Identity, Signer
 from .multiformats import base64url_encode
-from .packing import pack
 from .peer import Hooks, PeerConnection
-from .session import FrameType
-from .stream import split
 from .wire import u32
-
-BYE = pack([FrameType.BYE.value])
+from .yamux import HARMLESS, data
 
 # The handshake
 
@@ -118,7 +114,7 @@ class LongAccept(Hooks):
 
 class ApplicationBeforeAccept(Hooks):
     def accept(self, accept: Accept, channel: Channel) -> bytes:
-        return channel.seal(RecordType.APP, split(BYE)[0])
+        return channel.seal(RecordType.APP, HARMLESS)
 
 
 class OtherSigner(Hooks):
@@ -164,7 +160,7 @@ class StrippedSuite(Hooks):
 
 
 def _harmless(connection: PeerConnection) -> bytes:
-    return connection.channel.seal(RecordType.APP, split(BYE)[0])
+    return connection.channel.seal(RecordType.APP, HARMLESS)
 
 
 async def truncated_record(connection: PeerConnection) -> None:
@@ -192,13 +188,13 @@ async def flipped_byte(connection: PeerConnection) -> None:
 
 
 async def nonzero_padding(connection: PeerConnection) -> None:
-    inner = bytearray(pad_inner(RecordType.APP, split(BYE)[0]))
+    inner = bytearray(pad_inner(RecordType.APP, HARMLESS))
     inner[-1] = 1
     await connection.send_raw(connection.channel.sending.seal_inner(bytes(inner)))
 
 
 async def large_bucket(connection: PeerConnection) -> None:
-    inner = pad_inner(RecordType.APP, split(BYE)[0]).ljust(256, b"\0")
+    inner = pad_inner(RecordType.APP, HARMLESS).ljust(256, b"\0")
     await connection.send_raw(connection.channel.sending.seal_inner(inner))
 
 
@@ -215,7 +211,7 @@ async def wrong_epoch(connection: PeerConnection) -> None:
 
 
 async def long_message(connection: PeerConnection) -> None:
-    await connection.send_record(RecordType.APP, u32(64 * 1024 + 1) + bytes(100))
+    await connection.send_record(RecordType.APP, data(2, u32(64 * 1024 + 1) + bytes(100)))
 
 
 async def record_after_close(connection: PeerConnection) -> None:
@@ -228,7 +224,7 @@ async def close_with_body(connection: PeerConnection) -> None:
 
 
 async def close_inside_message(connection: PeerConnection) -> None:
-    await connection.send_record(RecordType.APP, split(BYE)[0][:-1])
+    await connection.send_record(RecordType.APP, data(2, u32(2) + b"\x91"))
     await connection.send_record(RecordType.CLOSE, b"")
 
 

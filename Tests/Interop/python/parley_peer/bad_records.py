@@ -11,19 +11,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from .channel import RECORDS_PER_KEY, Channel, Direction, RecordType, pad_inner
 from .handshake import Accept
 from .noise import hkdf_expand, public_raw
-from .packing import pack
 from .peer import Hooks, PeerConnection
 from .ratchet import Part
 from .resumption import Resumable
-from .session import FrameType
-from .stream import split
 from .wire import u32
-
-BYE = split(pack([FrameType.BYE.value]))[0]
+from .yamux import HARMLESS
 
 
 def _harmless(connection: PeerConnection) -> bytes:
-    return connection.channel.seal(RecordType.APP, BYE)
+    return connection.channel.seal(RecordType.APP, HARMLESS)
 
 
 # Sequence and direction
@@ -34,7 +30,7 @@ class AcceptRemoved(Hooks):
 
     def accept(self, accept: Accept, channel: Channel) -> bytes:
         channel.seal(RecordType.ACCEPT, accept.encode())
-        return channel.seal(RecordType.APP, BYE)
+        return channel.seal(RecordType.APP, HARMLESS)
 
 
 async def dropped_record(connection: PeerConnection) -> None:
@@ -61,13 +57,13 @@ async def swapped_keys(connection: PeerConnection) -> None:
     theirs = connection.channel.receiving
     mine = Direction(theirs.secret, connection.channel.sending.role)
     mine.sequence = connection.channel.sending.sequence
-    await connection.send_raw(mine.seal(RecordType.APP, BYE))
+    await connection.send_raw(mine.seal(RecordType.APP, HARMLESS))
 
 
 async def skipped_sequence(connection: PeerConnection) -> None:
     sending = connection.channel.sending
     sending.sequence += 1 << 32
-    record = sending.seal_inner(pad_inner(RecordType.APP, BYE))
+    record = sending.seal_inner(pad_inner(RecordType.APP, HARMLESS))
     sending.sequence -= 1 << 32
     await connection.send_raw(record)
 
@@ -126,34 +122,34 @@ async def _switched(connection: PeerConnection, old: Direction) -> None:
 
 async def old_epoch(connection: PeerConnection) -> None:
     old = await _renew(connection)
-    await connection.send_raw(old.seal(RecordType.APP, BYE))
+    await connection.send_raw(old.seal(RecordType.APP, HARMLESS))
 
 
 async def length_beyond_record(connection: PeerConnection) -> None:
     """A length that goes beyond the record."""
-    inner = bytearray(pad_inner(RecordType.APP, BYE))
+    inner = bytearray(pad_inner(RecordType.APP, HARMLESS))
     inner[1:5] = u32(len(inner) - 4)
     await connection.send_raw(connection.channel.sending.seal_inner(bytes(inner)))
 
 
 async def huge_length(connection: PeerConnection) -> None:
-    inner = bytearray(pad_inner(RecordType.APP, BYE))
+    inner = bytearray(pad_inner(RecordType.APP, HARMLESS))
     inner[1:5] = b"\xff\xff\xff\xff"
     await connection.send_raw(connection.channel.sending.seal_inner(bytes(inner)))
 
 
 async def odd_bucket(connection: PeerConnection) -> None:
-    inner = pad_inner(RecordType.APP, BYE).ljust(96, b"\0")
+    inner = pad_inner(RecordType.APP, HARMLESS).ljust(96, b"\0")
     await connection.send_raw(connection.channel.sending.seal_inner(inner))
 
 
 async def small_record(connection: PeerConnection) -> None:
-    await connection.send_raw(connection.channel.sending.seal_inner(pad_inner(RecordType.APP, BYE)[:32]))
+    await connection.send_raw(connection.channel.sending.seal_inner(pad_inner(RecordType.APP, HARMLESS)[:32]))
 
 
 async def first_padding_byte(connection: PeerConnection) -> None:
-    inner = bytearray(pad_inner(RecordType.APP, BYE))
-    inner[5 + len(BYE)] = 0x80
+    inner = bytearray(pad_inner(RecordType.APP, HARMLESS))
+    inner[5 + len(HARMLESS)] = 0x80
     await connection.send_raw(connection.channel.sending.seal_inner(bytes(inner)))
 
 
@@ -275,7 +271,7 @@ class _Done(Exception):
 
 
 async def done_missing(connection: PeerConnection) -> None:
-    await _replace_done(connection, RecordType.APP, BYE)
+    await _replace_done(connection, RecordType.APP, HARMLESS)
 
 
 async def done_wrong_epoch(connection: PeerConnection) -> None:

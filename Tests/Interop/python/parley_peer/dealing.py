@@ -80,6 +80,7 @@ class Dealing:
         """Until the channel ends, which becomes the event `closed`."""
         self.desk.session.open_channel()
         try:
+            self.connection.streams.ping()
             await self.flush()
             while True:
                 self.desk.session.receive(await self.connection.receive())

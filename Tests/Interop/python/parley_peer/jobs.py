@@ -92,6 +92,7 @@ async def initiate(job: InitiateJob, log: Log) -> dict[str, Any]:
 
 async def _negotiate(job: InitiateJob, trader: Trader) -> None:
     act = None if job.misbehaviour is None else job.misbehaviour.act
+    assert act is None or job.misbehaviour is not None
     async with connect(job.url, job.signer, job.responder, job.hooks) as connection:
         connection.chunk = job.chunk
         connection.renew_after = job.renew_after
@@ -100,10 +101,12 @@ async def _negotiate(job: InitiateJob, trader: Trader) -> None:
             if act is not None:
                 await trader.wait_for("sync")
                 await act(connection)
-                await trader.wait_for("closed")
+                if not job.misbehaviour.is_tolerated:
+                    await trader.wait_for("closed")
             await settle(at, await take(at, job.plan))
             await asyncio.sleep(QUIET if job.misbehaviour is not None else job.plan.linger)
         await connection.close()
+        _log_streams(trader.log, connection)
         trader.log("epochs", sent=connection.channel.sending.epoch, received=connection.channel.receiving.epoch)
 
 
@@ -199,6 +202,7 @@ class _Maker:
         finally:
             if self._open.get(did) is connection:
                 del self._open[did]
+            _log_streams(self._log, connection)
             self._end(trader)
 
 
@@ -213,9 +217,26 @@ def _log_open(log: Log, connection: PeerConnection) -> None:
     )
 
 
+def _log_streams(log: Log, connection: PeerConnection) -> None:
+    streams = connection.streams
+    log(
+        "streams",
+        pings=len(streams.round_trips),
+        refused=streams.refusals,
+        reset=streams.yamux.resets,
+        pongs=streams.yamux.pongs,
+    )
+
+
 def _log_end(log: Log, end: Closed) -> None:
     if not log.values("closed", "ms"):
         log("closed", **end.as_json())
+
+
+def _streams(log: Log) -> dict[str, int]:
+    """What came back on the streams of the last connection: answers to pings, `na`, RST and pongs of yamux."""
+    names = ("pings", "refused", "reset", "pongs")
+    return {name: (log.values("streams", name) or [0])[-1] for name in names}
 
 
 def _outcome(log: Log, role: str, misbehaviour: Misbehaviour | None, trader: Trader | None) -> dict[str, Any]:
@@ -238,6 +259,7 @@ def _outcome(log: Log, role: str, misbehaviour: Misbehaviour | None, trader: Tra
         + log.values("declining", "code")
         + log.values("frozen", "code")
         + errors,
+        "streams": _streams(log),
         "timeout": bool(log.values("timeout", "ms")),
         "traded": bool(traded),
         "trade": trade_report(trader.desk, traded[-1]) if trader is not None and traded else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import bad_channel, bad_desk, bad_records, bad_resume
+from . import bad_channel, bad_desk, bad_records, bad_resume, bad_streams
 from .desk import Desk
 from .peer import Hooks, PeerConnection
 
@@ -27,6 +27,7 @@ class Misbehaviour:
     late_by: float | None = None
     post_quantum: bool = False
     retries: int = 0
+    is_tolerated: bool = False  # the deal goes on beside it
 
 
 _CLOSED: dict[str, object] = {"code": 1008, "traded": False}
@@ -39,6 +40,11 @@ def _rejected(code: str, traded: bool = False) -> dict[str, object]:
 
 def _declined(code: str, traded: bool = False) -> dict[str, object]:
     return {"declined": [code], "traded": traded}
+
+
+def _tolerated(**streams: int) -> dict[str, object]:
+    """The negotiation goes on; `streams` is what came back beside its stream."""
+    return {"traded": True, "streams": {"pings": 1, "refused": 0, "reset": 0, "pongs": 0} | streams}
 
 
 def _frozen(code: str) -> dict[str, object]:
@@ -130,6 +136,35 @@ ALL = [
     Misbehaviour("done-missing", "I", _FATAL, act=bad_records.done_missing),
     Misbehaviour("done-wrong-epoch", "I", _FATAL, act=bad_records.done_wrong_epoch),
     Misbehaviour("done-extended", "I", _FATAL, act=bad_records.done_extended),
+    Misbehaviour("yamux-version", "IR", _CLOSED, act=bad_streams.version),
+    Misbehaviour("yamux-type", "IR", _CLOSED, act=bad_streams.kind),
+    Misbehaviour("yamux-flags", "IR", _CLOSED, act=bad_streams.flags),
+    Misbehaviour("data-on-session", "IR", _CLOSED, act=bad_streams.data_on_session),
+    Misbehaviour("ping-on-stream", "IR", _CLOSED, act=bad_streams.ping_on_stream),
+    Misbehaviour("unknown-stream", "IR", _CLOSED, act=bad_streams.unknown_stream),
+    Misbehaviour("wrong-parity", "IR", _CLOSED, act=bad_streams.wrong_parity),
+    Misbehaviour("stream-in-use", "IR", _CLOSED, act=bad_streams.stream_in_use),
+    Misbehaviour("huge-frame", "IR", _CLOSED, act=bad_streams.huge_frame),
+    Misbehaviour("window-overrun", "IR", _CLOSED, act=bad_streams.window_overrun),
+    Misbehaviour("window-overflow", "IR", _CLOSED, act=bad_streams.window_overflow),
+    Misbehaviour("data-after-finish", "IR", _CLOSED, act=bad_streams.data_after_finish),
+    Misbehaviour("negotiation-finished", "IR", _CLOSED, act=bad_streams.negotiation_finished),
+    Misbehaviour("negotiation-reset", "IR", _CLOSED, act=bad_streams.negotiation_reset),
+    Misbehaviour("go-away-with-error", "IR", _CLOSED, act=bad_streams.go_away_with_error),
+    Misbehaviour("close-inside-frame", "IR", _FATAL | {"close_record": False}, act=bad_streams.close_inside_frame),
+    Misbehaviour("unknown-protocol", "IR", _tolerated(refused=1), act=bad_streams.unknown_protocol, is_tolerated=True),
+    Misbehaviour("long-agreement", "IR", _tolerated(reset=1), act=bad_streams.long_agreement, is_tolerated=True),
+    Misbehaviour("second-negotiation", "I", _tolerated(refused=1), act=bad_streams.negotiation, is_tolerated=True),
+    Misbehaviour("second-negotiation", "R", _tolerated(reset=1), act=bad_streams.negotiation, is_tolerated=True),
+    Misbehaviour("second-ping-stream", "IR", _tolerated(reset=1), act=bad_streams.second_ping, is_tolerated=True),
+    Misbehaviour("cut-ping", "IR", _tolerated(reset=1), act=bad_streams.cut_ping, is_tolerated=True),
+    Misbehaviour("go-away", "IR", _tolerated(), act=bad_streams.go_away, is_tolerated=True),
+    Misbehaviour("late-frame", "IR", _tolerated(reset=1), act=bad_streams.late_frame, is_tolerated=True),
+    Misbehaviour("too-many-streams", "I", _tolerated(reset=9), act=bad_streams.too_many_streams, is_tolerated=True),
+    Misbehaviour("too-many-streams", "R", _tolerated(reset=10), act=bad_streams.too_many_streams, is_tolerated=True),
+    Misbehaviour("never-read", "IR", _tolerated(), act=bad_streams.never_read, is_tolerated=True),
+    Misbehaviour("pings-without-end", "IR", _tolerated(), act=bad_streams.pings_without_end, is_tolerated=True),
+    Misbehaviour("yamux-pings", "IR", _tolerated(pongs=100), act=bad_streams.yamux_pings, is_tolerated=True),
     Misbehaviour("malformed-frame", "IR", _FATAL, desk=bad_desk.MalformedFrame),
     Misbehaviour("data-gap", "IR", _FATAL, desk=bad_desk.Gap),
     Misbehaviour("second-sync", "IR", _FATAL, desk=bad_desk.SecondSync),

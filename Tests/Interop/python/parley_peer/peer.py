@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,13 +17,13 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from . import stream
 from .channel import MAX_BODY, MAX_RECORD, Channel, RecordType
 from .errors import HandshakeError, PeerError, RecordError
 from .handshake import MESSAGE1_SIZE, SUBPROTOCOL, Accept, IdentityPayload, Initiator, Responder, prologue
 from .identity import Identity, Signer
 from .multiformats import base64url_decode, base64url_encode
 from .retry import MAX_RETRIES, RETRY_SIZE, Cookies
+from .stream import Streams
 from .wire import u16
 
 HEADER = "Parley-Handshake"
@@ -114,7 +113,7 @@ class DocumentInMessage2(Hooks):
 
 
 class PeerConnection:
-    """An open channel. `send` and `receive` carry whole messages of the stream."""
+    """An open channel. `send` and `receive` carry whole messages of the negotiation."""
 
     def __init__(self, socket: Connection, channel: Channel, me: Identity, peer: Identity, accept: Accept) -> None:
         self.socket = socket
@@ -125,13 +124,20 @@ class PeerConnection:
         self.chunk = MAX_BODY
         self.renew_after: int | None = None  # records of either side in an epoch; None: never
         self.last_received = b""
-        self._assembler = stream.Assembler()
-        self._messages: deque[bytes] = deque()
+        self.streams = Streams(channel.initiator)
+        self._sealing = asyncio.Lock()
 
     async def send(self, *messages: bytes) -> None:
         """Messages that leave together share records."""
-        for body in stream.split(*messages, limit=self.chunk):
-            await self.send_record(RecordType.APP, body)
+        self.streams.send(*messages)
+        await self.flush_streams()
+
+    async def flush_streams(self) -> None:
+        """Puts the frames that wait into as few records as `chunk` allows."""
+        async with self._sealing:
+            while waiting := self.streams.take():
+                for start in range(0, len(waiting), self.chunk):
+                    await self.send_record(RecordType.APP, waiting[start : start + self.chunk])
 
     async def send_record(self, kind: RecordType | int, body: bytes) -> None:
         await self.send_raw(self.channel.seal(kind, body))
@@ -151,7 +157,7 @@ class PeerConnection:
 
     async def receive(self) -> bytes:
         """The next message. Raises `Closed` at the end, `RecordError` (and closes) at a broken record."""
-        while not self._messages:
+        while not self.streams.messages:
             record = await _receive(self.socket)
             try:
                 if len(record) > MAX_RECORD:
@@ -164,15 +170,16 @@ class PeerConnection:
                 if kind is RecordType.CLOSE:
                     if body:
                         raise RecordError("CLOSE_BODY")
-                    self._assembler.finish()
+                    self.streams.finish()
                     await self._finish_close()
                 if kind is not RecordType.APP:
                     raise RecordError("UNEXPECTED_RECORD", kind.name)
-                self._messages.extend(self._assembler.receive(body))
+                self.streams.receive(body)
+                await self.flush_streams()
             except RecordError:
                 await fail(self.socket)
                 raise
-        return self._messages.popleft()
+        return self.streams.messages.popleft()
 
     async def flush(self) -> None:
         """Sends what a renewal owes."""

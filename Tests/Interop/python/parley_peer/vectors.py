@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
@@ -34,6 +35,7 @@ from .noise import NoiseKeys, public_raw
 from .ratchet import Ratchet, RatchetKeys
 from .resumption import Resumable
 from .retry import Retry, cookie
+from .stream import Silent, Streams
 
 
 def vector_folder() -> Path | None:
@@ -238,7 +240,7 @@ def check_peer4(path: Path) -> int:
 
 
 def check_channel() -> int:
-    """`docs/protocol/vectors/secure-channel.json`: a renewal, a resumption and a RETRY, made again from their inputs."""
+    """`docs/protocol/vectors`: a renewal, a resumption and a RETRY, made again from their inputs; streams, read."""
     path = Path(__file__).resolve().parents[4] / "docs/protocol/vectors/secure-channel.json"
     raw = json.loads(path.read_text())
     parts = {
@@ -246,8 +248,26 @@ def check_channel() -> int:
         for part, values in raw.items()
         if isinstance(values, dict)
     }
-    done = [*_check_renewal(parts["parties"], parts["renewal"]), *_check_resumption(parts["resumption"])]
+    streams = _check_streams(json.loads(path.with_name("secure-channel-streams.json").read_text()))
+    done = [*streams, *_check_renewal(parts["parties"], parts["renewal"]), *_check_resumption(parts["resumption"])]
     return len([*done, *_check_retry(parts["parties"], parts["retry"])])
+
+
+def _check_streams(vector: dict[str, Any]) -> list[str]:
+    """The records of each side, read by the other: this side opens the same streams, in the same order."""
+    sides = {"I": Streams(initiator=True), "R": Streams(initiator=False)}
+    for role, side in sides.items():
+        side.ping()
+        side.question = bytes.fromhex(vector[f"ping_{role}"])
+    sides["I"].open(vector["refused"], Silent)
+    for record in vector["records"]:
+        sides["R" if record["from"] == "I" else "I"].receive(bytes.fromhex(record["body"]))
+    for role, peer in ("I", sides["R"]), ("R", sides["I"]):
+        _expect(f"messages of {role}", [message.hex() for message in peer.messages], vector[f"messages_{role}"])
+        peer.finish()
+    _expect("answers to pings", [len(side.round_trips) for side in sides.values()], [1, 1])
+    _expect("refused", (sides["I"].refusals, sides["R"].refusals), (1, 0))
+    return ["messages of I", "messages of R", "answers to pings", "refused"]
 
 
 def _check_renewal(parties: dict[str, bytes], vector: dict[str, bytes]) -> list[str]:
