@@ -78,8 +78,7 @@ struct AEADContext: ~Copyable, @unchecked Sendable {
       var written: CInt = 0
       let tag = unsafe buffer.octets + text.upperBound
       unsafe OpenSSL.require(EVP_CipherFinal_ex(context, tag, &written), "EVP_CipherFinal_ex")
-      unsafe OpenSSL.require(
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, CInt(Self.tagByteCount), tag), "EVP_CTRL_AEAD_GET_TAG")
+      unsafe readTag(into: tag)
     }
   }
 
@@ -143,6 +142,22 @@ struct AEADContext: ~Copyable, @unchecked Sendable {
     guard isAuthentic else { throw .authenticationFailed }
   }
 
+  /// Writes the tag of what was sealed.
+  ///
+  /// `EVP_CTRL_AEAD_GET_TAG` does the same and takes 35 ns longer.
+  @inline(__always)
+  private mutating func readTag(into tag: UnsafeMutablePointer<UInt8>) {
+    unsafe withUnsafeTemporaryAllocation(of: OSSL_PARAM.self, capacity: 2) { parameters in
+      unsafe parameters.initializeElement(
+        at: 0,
+        to: OSSL_PARAM_construct_octet_string(OpenSSL.ParameterName.tag.pointer, tag, Self.tagByteCount))
+      unsafe parameters.initializeElement(at: 1, to: OSSL_PARAM_construct_end())
+      unsafe OpenSSL.require(
+        EVP_CIPHER_CTX_get_params(context, parameters.baseAddress), "EVP_CIPHER_CTX_get_params")
+    }
+  }
+
+  @inline(__always)
   private mutating func begin(sealing: Bool, nonce: Nonce, additionalData: RawSpan) {
     unsafe withUnsafeTemporaryAllocation(byteCount: Nonce.byteCount, alignment: 8) { bytes in
       unsafe bytes.storeBytes(of: nonce.high.bigEndian, toByteOffset: 0, as: UInt32.self)
@@ -161,6 +176,7 @@ struct AEADContext: ~Copyable, @unchecked Sendable {
     }
   }
 
+  @inline(__always)
   private mutating func transform(_ text: UnsafeMutableRawBufferPointer) {
     guard text.count > 0 else { return }
     let start = unsafe text.octets

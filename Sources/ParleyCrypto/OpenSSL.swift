@@ -42,6 +42,7 @@ enum OpenSSL {
     }
 
     static let macDigest = ParameterName(OSSL_MAC_PARAM_DIGEST)
+    static let tag = ParameterName(OSSL_CIPHER_PARAM_AEAD_TAG)
     static let mlkemSeed = ParameterName(OSSL_PKEY_PARAM_ML_KEM_SEED)
     static let mldsaSeed = ParameterName(OSSL_PKEY_PARAM_ML_DSA_SEED)
     static let encapsulationRandomness = ParameterName(OSSL_KEM_PARAM_IKME)

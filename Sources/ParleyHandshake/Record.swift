@@ -43,8 +43,7 @@ public enum RecordLimits {
   /// The length of the plaintext that holds a body of `count` bytes: the least 64·2^k; `nil` if there is none.
   static func innerByteCount(forBody count: Int) -> Int? {
     guard count <= bodyByteCount else { return nil }
-    var size = leastInnerByteCount
-    while size < headByteCount + count { size *= 2 }
-    return size
+    let least = max(leastInnerByteCount, headByteCount + count)
+    return 1 << (Int.bitWidth - (least - 1).leadingZeroBitCount)
   }
 }

@@ -127,7 +127,7 @@ struct RecordDirection: ~Copyable {
   mutating func open(in buffer: inout [UInt8]) throws(HandshakeError) -> (type: UInt8, body: Range<Int>) {
     let innerByteCount = buffer.count - RecordLimits.epochByteCount - AES256GCM.tagByteCount
     guard innerByteCount >= RecordLimits.leastInnerByteCount, innerByteCount <= RecordLimits.innerByteCount,
-      innerByteCount.nonzeroBitCount == 1
+      innerByteCount & (innerByteCount - 1) == 0
     else { throw .wrongRecordLength(buffer.count) }
     let found = Self.epoch(of: buffer)
     guard found == epoch else { throw .unexpectedEpoch(found) }

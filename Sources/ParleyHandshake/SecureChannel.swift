@@ -122,9 +122,9 @@ public struct SecureChannel: ~Copyable {
   /// - Throws: As ``seal(_:_:into:)``.
   /// - Precondition: The body has at most ``RecordLimits/bodyByteCount`` bytes.
   public mutating func seal(in buffer: inout [UInt8]) throws(HandshakeError) {
-    guard keys != nil else { throw .ended }
-    guard !hasSentClose else { throw .closed }
-    try keys?.sending.seal(type: RecordType.application.rawValue, in: &buffer, from: 0, reserving: .renewal)
+    guard !hasSentClose else { throw keys == nil ? .ended : .closed }
+    let type = RecordType.application.rawValue
+    guard try keys?.sending.seal(type: type, in: &buffer, from: 0, reserving: .renewal) != nil else { throw .ended }
   }
 
   /// One record by itself.
@@ -196,8 +196,7 @@ public struct SecureChannel: ~Copyable {
   /// Opens a record of any type.
   mutating func openAny(in buffer: inout [UInt8]) throws(HandshakeError) -> (type: UInt8, body: Range<Int>) {
     do throws(HandshakeError) {
-      guard keys != nil else { throw .ended }
-      guard !hasReceivedClose else { throw .recordAfterClose }
+      guard !hasReceivedClose else { throw keys == nil ? .ended : .recordAfterClose }
       guard let record = try keys?.receiving.open(in: &buffer) else { throw .ended }
       return record
     } catch {

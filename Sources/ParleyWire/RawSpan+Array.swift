@@ -2,7 +2,7 @@ extension Array where Element == UInt8 {
   /// The bytes, borrowed.
   ///
   /// `Span.bytes` counts as unsafe because elements may have padding; a byte has none.
-  public var rawSpan: RawSpan {
+  @inlinable public var rawSpan: RawSpan {
     @_lifetime(borrow self)
     get { unsafe span.bytes }
   }
@@ -10,7 +10,7 @@ extension Array where Element == UInt8 {
 
 extension InlineArray where Element == UInt8 {
   /// The bytes, borrowed.
-  public var rawSpan: RawSpan {
+  @inlinable public var rawSpan: RawSpan {
     @_lifetime(borrow self)
     get { unsafe span.bytes }
   }
