@@ -45,15 +45,15 @@ struct IdentityPayload: Hashable {
     return bytes
   }
 
-  /// Reads a payload of the side that has `role`.
-  init(_ bytes: [UInt8], from role: Role) throws(HandshakeError) {
+  /// Reads a payload of the side that has `role`; of `expected` if all is well, whose DID need not be parsed again.
+  init(_ bytes: [UInt8], from role: Role, expected: DID? = nil) throws(HandshakeError) {
     guard Self.bucketByteCounts.contains(bytes.count) else { throw .malformedIdentity(.padding) }
     var reader = ByteReader(bytes.rawSpan)
     guard reader.readUInt8() == Self.version else { throw .malformedIdentity(.version) }
     guard let found = reader.readUInt8() else { throw .malformedIdentity(.role) }
     guard found == role.rawValue else { throw .wrongRole(found) }
     self.role = role
-    did = try Self.did(reader.readLengthPrefixed())
+    did = try Self.did(reader.readLengthPrefixed(), expected: expected)
     keyFragment = try Self.keyFragment(reader.readLengthPrefixed())
     guard let hash = reader.readBytes(count: SHA256.byteCount) else { throw .malformedIdentity(.documentHash) }
     documentHash = hash
@@ -89,7 +89,8 @@ struct IdentityPayload: Hashable {
 
   private static func bucket(for count: Int) -> Int? { bucketByteCounts.first { $0 >= count } }
 
-  private static func did(_ bytes: [UInt8]?) throws(HandshakeError) -> DID {
+  private static func did(_ bytes: [UInt8]?, expected: DID?) throws(HandshakeError) -> DID {
+    if let bytes, let expected, !expected.isLongForm, expected.string.utf8.elementsEqual(bytes) { return expected }
     guard let bytes, bytes.count <= didByteLimit, let text = String(validating: bytes, as: UTF8.self),
       let did = try? DID(parsing: text), !did.isLongForm, did.string.utf8.elementsEqual(bytes)
     else { throw .malformedIdentity(.did) }

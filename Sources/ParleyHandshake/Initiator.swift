@@ -333,7 +333,8 @@ extension Initiator {
       var reader = MessageReader(.two, message)
       let responderKey = try noise.readMessage2Keys(&reader)
       let statement = IdentityStatement(h: noise.h, s: responderKey, audience: nil)
-      let payload = try IdentityPayload(try noise.readMessage2Payload(&reader), from: .responder)
+      let payload = try IdentityPayload(
+        try noise.readMessage2Payload(&reader), from: .responder, expected: parties.responder.did)
       guard !payload.did.hasSameBytes(as: parties.signer.identity.did) else { throw .ownDID }
       let responder = try statement.verify(
         payload, by: parties.responder, documentHash: parties.responderDocumentHash)

@@ -50,6 +50,22 @@ public struct DIDResolution: Hashable, Sendable {
     if earlierHashes.contains(pinned.documentHash) { return .continued }
     return rotations?.chain(from: pinned, to: identity, after: last).map(Succession.rotated) ?? .broken
   }
+
+  /// What ``peerIdentity(keyFragment:)`` finds without a fragment, if that is known already.
+  var firstIdentity: PeerIdentity?
+
+  /// Whose keys may speak for the DID.
+  ///
+  /// - Parameter keyFragment: The Ed25519 key to take, the first one otherwise.
+  /// - Returns: Its keys, with the document.
+  /// - Throws: as ``PeerIdentity/init(document:keyFragment:)``.
+  public func peerIdentity(keyFragment: String? = nil) throws(IdentityError) -> PeerIdentity {
+    // No two keys of a document share a fragment.
+    if let firstIdentity, keyFragment.map({ $0.utf8.elementsEqual(firstIdentity.keyFragment.utf8) }) ?? true {
+      return firstIdentity
+    }
+    return try PeerIdentity(document: document, keyFragment: keyFragment)
+  }
 }
 
 /// Why a DID could not be resolved.

@@ -32,7 +32,7 @@ public struct DIDResolver: Sendable {
     public var hostInterval: Duration = .seconds(10)
     /// Resolutions at a time that fetch.
     public var concurrent = 16
-    /// Documents kept, failures kept, and hosts remembered.
+    /// Documents that were fetched, documents of known peers that came along, failures, and hosts: as many of each are kept.
     public var cacheCount = 256
 
     /// The usual ones.
@@ -103,6 +103,8 @@ public struct DIDResolver: Sendable {
 
   private let limits: Limits
   private var cache: ResolverCache
+  /// Documents of known peers that are the hash in their DID, with the keys that were found in them.
+  private var checked: [DID: DIDResolution] = [:]
   private var jobs: [FetchID: Job] = [:]
   private var hosts: [String: Duration] = [:]
   private var events: [Event] = []
@@ -126,8 +128,8 @@ public struct DIDResolver: Sendable {
     let did = request.did
     switch did.method {
     case .web, .webvh: break
-    case .key, .jwk, .peer2, .peer4, .other:
-      return .answer(Self.local(did, request.documentBytes))
+    case .peer4: return .answer(hashed(request))
+    case .key, .jwk, .peer2, .other: return .answer(Self.local(did, request.documentBytes))
     }
     if !request.isForced, let kept = cache.answer(for: did, isKnown: request.isKnown, now: now),
       !Self.lacksRotations(kept, request)
@@ -199,6 +201,23 @@ public struct DIDResolver: Sendable {
   }
 
   // MARK: Jobs
+
+  /// The document of a did:peer:4, which its DID is the hash of.
+  ///
+  /// Of a peer that the node knows, the very bytes that were hashed, parsed and checked before are not again. Strangers
+  /// cannot fill the room for that.
+  private mutating func hashed(_ request: Request) -> Result<DIDResolution, ResolutionError> {
+    if let bytes = request.documentBytes, let kept = checked[request.did], kept.document.bytes == bytes {
+      return .success(kept)
+    }
+    var result = Self.local(request.did, request.documentBytes)
+    guard request.isKnown, !request.did.isLongForm, case .success(var resolution) = result else { return result }
+    resolution.firstIdentity = try? PeerIdentity(document: resolution.document)
+    result = .success(resolution)
+    if checked.count >= limits.cacheCount, let one = checked.keys.first { checked[one] = nil }
+    checked[request.did] = resolution
+    return result
+  }
 
   private static func local(_ did: DID, _ documentBytes: [UInt8]?) -> Result<DIDResolution, ResolutionError> {
     do throws(IdentityError) {

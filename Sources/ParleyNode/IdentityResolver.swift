@@ -44,7 +44,7 @@ extension DIDResolution {
   /// - Throws: ``NodeError/resolution(_:_:)``.
   public func identity(keyFragment: String? = nil) throws(NodeError) -> PeerIdentity {
     do {
-      return try PeerIdentity(document: document, keyFragment: keyFragment)
+      return try peerIdentity(keyFragment: keyFragment)
     } catch {
       throw .resolution(document.id.string, "\(error)")
     }

@@ -381,7 +381,7 @@ extension Node {
       let peer = channel.peerText
       log.warning("channel-refused", ["channel": "\(number)", "peer": peer, "why": "\(error)"])
       let failure: NodeError =
-        if case .refused(let code) = error { .refused(peer, code) } else { .connect(peer, "\(error)") }
+        if case .handshake(.refused(let code)) = error { .refused(peer, code) } else { .connect(peer, "\(error)") }
       openings.removeValue(forKey: number)?.resume(returning: .failure(failure))
       if channel.failsAtDeadline { channel.erase() } else { channel.refuse() }
     }

@@ -107,6 +107,44 @@ struct DIDResolverTests {
     #expect(bench.resolver.poll(now: bench.now) == nil)
   }
 
+  /// A did:peer:4 in its short form, and its document.
+  private static func hashed(_ number: UInt8) throws -> (did: DID, bytes: [UInt8]) {
+    let key = Ed25519.SigningKey(seed: SecretBytes(copying: [UInt8](repeating: number, count: 32)))
+    let bytes = try DIDPeer4.inputDocument(ed25519: key.publicKey, endpoint: "ws://127.0.0.1:1/")
+    return (try DIDPeer4.create(inputDocument: bytes).shortForm, bytes)
+  }
+
+  @Test("the document of a known did:peer:4 is checked once, and no other passes", arguments: [true, false])
+  func hashedDocuments(isKnown: Bool) throws {
+    var limits = DIDResolver.Limits()
+    limits.cacheCount = 2
+    var resolver = DIDResolver(limits: limits)
+    for number: UInt8 in [1, 1, 2, 3, 1, 2, 3] {
+      let (did, bytes) = try Self.hashed(number)
+      var request = DIDResolver.Request(did)
+      request.isKnown = isKnown
+      let unasked = resolver.resolve(request, now: .zero)
+      #expect(unasked == .answer(.failure(.refused(.documentNeeded(did)))))
+      request.documentBytes = bytes
+      for isAgain in [false, true] {
+        guard case .answer(.success(let resolution)) = resolver.resolve(request, now: .zero) else {
+          throw ResolutionError.timedOut
+        }
+        #expect(resolution.document.id == did && resolution.document.bytes == bytes)
+        #expect(resolution.evidence == .theDIDItself)
+        #expect((resolution.firstIdentity != nil) == isKnown, "\(isAgain)")
+        let fresh = try LocalResolver.resolve(did, documentBytes: bytes)
+        #expect(try resolution.peerIdentity() == fresh && resolution.peerIdentity().ed25519 == fresh.ed25519)
+        #expect(try resolution.peerIdentity(keyFragment: "key-1") == fresh)
+        #expect(throws: IdentityError.noAuthenticationKey("key-2")) {
+          try resolution.peerIdentity(keyFragment: "key-2")
+        }
+      }
+      request.documentBytes = try Self.hashed(number ^ 1).bytes
+      #expect(resolver.resolve(request, now: .zero) == .answer(.failure(.refused(.documentMismatch(did)))))
+    }
+  }
+
   @Test("of a known peer, a document up to an hour old does while a newer one is fetched")
   func stale() throws {
     let bench = Bench()

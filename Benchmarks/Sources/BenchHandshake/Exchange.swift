@@ -6,13 +6,14 @@ import ParleyIdentity
 /// Whole handshakes between two nodes that keep their keys, with the time that each takes for its part.
 ///
 /// A side does all that the node does with bytes and keys: it reads the request's field, passes the gate, draws its
-/// randomness, and the responder decodes and checks the document that message 3 brings. Not part of it are sockets and
-/// stores.
+/// randomness, and the responder asks its resolver for the document of a peer that it knows. Not part of it are sockets
+/// and stores.
 struct Exchange {
   private let initiator, responder: LocalSigner
   private let initiatorStatic = X25519.PrivateKey(), responderStatic = X25519.PrivateKey()
   private let source: AdmissionSource
   private var gate: HandshakeGate
+  private var resolver = DIDResolver()
 
   init() throws {
     guard let source = AdmissionSource([127, 0, 0, 1]) else { throw Unexpected() }
@@ -46,8 +47,11 @@ struct Exchange {
 
     let claim = try far.openMessage3(message3)
     costs.responder += clock.lap()
-    let peer = try LocalResolver.resolve(
-      claim.did, documentBytes: claim.documentBytes, keyFragment: claim.keyFragment)
+    var request = DIDResolver.Request(claim.did)
+    request.documentBytes = claim.documentBytes
+    request.isKnown = true
+    guard case .answer(.success(let resolution)) = resolver.resolve(request, now: .zero) else { throw Unexpected() }
+    let peer = try resolution.peerIdentity(keyFragment: claim.keyFragment)
     costs.document = clock.lap()
     let accept = try far.accept(peer)
     let listening = far.split()
