@@ -122,8 +122,10 @@ extension Multiaddr.`Protocol` {
     return [UInt8(number >> 8), UInt8(number & 0xFF)]
   }
 
-  /// A host name as the DNS takes it: labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all, and
-  /// perhaps a dot at the end. Other scripts come as A-labels (RFC 5890).
+  /// Whether the bytes are a host name as the DNS takes it.
+  ///
+  /// Labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all, and perhaps a dot at the end. Other
+  /// scripts come as A-labels (RFC 5890).
   private static func isName(_ bytes: [UInt8]) -> Bool {
     let name = bytes.last == UInt8(ascii: ".") ? bytes.dropLast() : bytes[...]
     guard (1...253).contains(name.count) else { return false }

@@ -107,8 +107,7 @@ extension Command {
   static let counter = Command(
     name: "counter", summary: "Answer a quote with a price of your own.", positionals: ["DIALOGUE"],
     options: [
-      .home, Option("--price", "PRICE", "In the instrument's currency: 0.0425; of a package the net, perhaps negative."),
-      .amount,
+      .home, Option("--price", "PRICE", "In the instrument's currency: 0.0425; of a package, the net."), .amount,
       Option("--side", "SIDE", "buy or sell, where the request was two-way."),
       .clientOrderID, .wait, .json,
     ],

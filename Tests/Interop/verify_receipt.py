@@ -32,7 +32,9 @@ from parley_peer.errors import IdentityError, NegotiationError
 from parley_peer.identity import Identity, resolve
 from parley_peer.instruments import spec_hash
 from parley_peer.multiformats import base64url_decode
+from parley_peer.packages import package_text
 from parley_peer.packing import Fields, unpack
+from parley_peer.payload import Leg
 from parley_peer.verdict import judge
 from parley_peer.wire import Reader, sha256
 
@@ -305,13 +307,15 @@ def _item(value: Any) -> tuple[str, bytes, Entry, list[bytes]]:
 
 def _trade(report: dict[str, Any], confirm: bytes, terms: bytes) -> dict[str, Any]:
     _, requester, responder, buyer, legs, _, lots, net, *_ = unpack(terms)
-    if len(legs) != 1 or spec_hash(legs[0][0]) != legs[0][1]:
+    package = [Leg(*leg[:4]) for leg in legs]
+    markets = {leg.instrument.split("-")[0] for leg in package}
+    if len(markets) != 1 or any(spec_hash(leg.instrument) != leg.spec_hash for leg in package):
         return report | {"verdict": "UNVERIFIABLE", "detail": "the instrument is not one that this program knows"}
     sides = (requester, responder) if buyer == 1 else (responder, requester)
     return report | {
         "trade": confirm.hex(),
         "terms_digest": sha256(b"parley/neg1 terms\0", terms).hex(),
-        "instrument": legs[0][0],
+        "instrument": package_text(package),
         "lots": lots,
         "net": net,
         "buyer": sides[0],

@@ -351,7 +351,7 @@ extension HandshakeError {
     case .malformedRatchet: "ratchet"
     case .malformedResumption: "resumption"
     case .malformedHeader, .offerTooLong, .unexpectedSubprotocol, .malformedChannelBinding, .unexpectedMessage, .ended,
-      .truncated, .epochExhausted, .closed, .wrongStreamMessageLength, .truncatedMessage:
+      .truncated, .epochExhausted, .closed:
       "\(self)"
     }
   }
