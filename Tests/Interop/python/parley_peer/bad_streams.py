@@ -167,10 +167,10 @@ async def never_read(connection: PeerConnection) -> None:
 
 
 async def pings_without_end(connection: PeerConnection) -> None:
-    """Ten thousand in a row, all answers read."""
+    """Ten thousand in a row, as the other side gives leave, all answers read."""
     stream = await _ping_stream(connection)
-    for _ in range(10):
-        await _send(connection, data(stream.number, BLOCK * 1000))
+    connection.streams.drain(stream)
+    assert await _send_pings(connection, stream, 10_000 * len(BLOCK)) == 0
 
 
 async def yamux_pings(connection: PeerConnection) -> None:
@@ -190,12 +190,20 @@ async def _unread_pings(connection: PeerConnection, size: int) -> Stream:
     """Sends up to so many bytes of pings, as far as there is leave; and never gives leave to answer more than a window."""
     stream = await _ping_stream(connection)
     connection.streams.mute(stream)
-    while size > 0 and await _has_leave(stream):
-        part = min(size, stream.window, len(BLOCK) * 500)
-        stream.window -= part
-        size -= part
-        await _send(connection, data(stream.number, (BLOCK * 500)[:part]))
+    await _send_pings(connection, stream, size)
     return stream
+
+
+async def _send_pings(connection: PeerConnection, stream: Stream, size: int) -> int:
+    """Sends so many bytes of pings, as far as there is leave; how many it had to leave out."""
+    sent = 0
+    while sent < size and await _has_leave(stream):
+        start = sent % len(BLOCK)
+        part = min(size - sent, stream.window, len(BLOCK) * 500 - start)
+        stream.window -= part
+        sent += part
+        await _send(connection, data(stream.number, (BLOCK * 500)[start : start + part]))
+    return size - sent
 
 
 async def _has_leave(stream: Stream) -> bool:

@@ -213,6 +213,13 @@ class Silent(Protocol):
         pass
 
 
+class Draining(Protocol):
+    """Reads everything and looks at nothing: for tests."""
+
+    def received(self, content: bytes) -> None:
+        self.stream.consume(len(content))
+
+
 class Streams:
     """One side of a channel: `receive` takes APP bodies, `take` gives what goes into the next ones."""
 
@@ -270,6 +277,11 @@ class Streams:
         """Whatever comes on this stream is not read any more: for tests."""
         assert isinstance(stream.handler, Agreeing)
         stream.handler.protocol = Silent(self, stream)
+
+    def drain(self, stream: Stream) -> None:
+        """Whatever comes on this stream is read and thrown away: for tests."""
+        assert isinstance(stream.handler, Agreeing)
+        stream.handler.protocol = Draining(self, stream)
 
     def ping(self) -> None:
         """Asks; the answer is the next of `round_trips`."""
