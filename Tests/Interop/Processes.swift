@@ -191,6 +191,10 @@ struct PythonPeer {
 
   /// The last line: how it went.
   func outcome(within seconds: Double = 40) async throws -> JSONValue {
-    try await child.line(within: seconds) { $0["event"]?.stringValue == "outcome" }
+    try await child.line(within: seconds) { line in
+      // A node that calls a peer of before at a port that this one has now fails at message 1. It is not what the test is of.
+      let isStranger = line["ended"]?.boolValue == false && line["detected"] == ["MAC1"]
+      return line["event"]?.stringValue == "outcome" && !isStranger
+    }
   }
 }
