@@ -91,6 +91,7 @@ extension PairSession {
     try checkReady(binding: true, now)
     try Self.check(.quoteRequest(request))
     if let fault = Self.unserved(request) { throw .invalid(fault) }
+    try checkGroup(draft)
     guard draft.legs.count <= limits.legs else { throw .limit("legs") }
     guard (1...QuoteRequest.lifeLimit).contains(draft.lifetime) else { throw .invalid(Fault(.limit, field: 11)) }
     guard state.open.count < min(limits.openDialogues, Int(clamping: peerLimits?.dialogues ?? .max)) else {
@@ -238,8 +239,8 @@ extension PairSession {
     guard dialogue.mine.count < limits.statementsPerDialogue - 2 else { throw .limit("statementsPerDialogue") }
     if draft.mode == .firm {
       guard offer.lotsAtMost <= limits.firmLots - state.firmLots + dialogue.firmLots else { throw .limit("firmLots") }
-      try checkCap(dialogue, offer.lotsAtMost)
     }
+    if draft.mode != .indicative { try checkCap(dialogue, offer.lotsAtMost) }
     return finish(role == .responder ? .quote(offer) : .counter(offer), id, expiry, order, now)
   }
 
@@ -297,12 +298,6 @@ extension PairSession {
 
   private func checkNotHeld(_ dialogue: Dialogue, _ now: UnixNanoseconds) throws(NegotiationError) {
     if let live = aliveMine(dialogue, now), now < live.offer.holdUntil { throw .held(until: live.offer.holdUntil) }
-  }
-
-  private func checkCap(_ dialogue: Dialogue, _ lots: Int64) throws(NegotiationError) {
-    guard dialogue.role == .requester else { return }
-    let free = state.freeLots(for: dialogue)
-    guard lots <= free else { throw .overCap(free: free) }
   }
 
   // MARK: Client orders

@@ -30,6 +30,8 @@ public struct PairSession: ~Copyable {
   public let limits: NegotiationLimits
   /// Which requests are taken; may be changed at any time.
   public var policy: NegotiationPolicy
+  /// What the node's other pairs have bound in a group, now; whoever runs several pairs sets it before the first command.
+  public var groupsElsewhere: ([UInt8]) -> GroupLedger = { _ in GroupLedger() }
   var state: PairState
   var channel: Channel = .closed
   var channelCount = 0

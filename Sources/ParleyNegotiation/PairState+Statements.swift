@@ -180,7 +180,10 @@ extension PairState {
       id: header.dialogue, role: role, request: request, requestID: statement.id, created: header.created,
       expiry: header.expiry)
     if role == .requester {
-      groups[request.group, default: Group(cap: request.lotsMax)].dialogueCount += 1
+      var group = groups[request.group] ?? Group(cap: 0)
+      group.cap = max(group.cap, request.lotsMax)
+      group.dialogueCount += 1
+      groups[request.group] = group
     } else {
       events.append(.requestArrived(header.dialogue, request, expiry: header.expiry))
     }

@@ -9,9 +9,9 @@ struct PairState: Equatable {
     let bytes: [UInt8]
   }
 
-  /// What requests of one group may fill together.
+  /// What this pair's requests of one group ask for and have filled together.
   struct Group: Equatable {
-    let cap: Int64
+    var cap: Int64
     var filled: Int64 = 0
     var dialogueCount = 0
   }
@@ -85,18 +85,6 @@ struct PairState: Equatable {
   var firmLots: Int64 { openDialogues.reduce(0) { $0 + $1.firmLots } }
   var inDoubt: (count: Int, lots: Int64) {
     openDialogues.reduce((0, 0)) { ($0.0 + ($1.pending == nil ? 0 : 1), $0.1 + ($1.pending?.lots ?? 0)) }
-  }
-
-  /// Lots that the group of `dialogue` may still bind itself to, apart from what that dialogue has bound.
-  func freeLots(for dialogue: Dialogue) -> Int64 {
-    guard let group = groups[dialogue.request.group] else { return 0 }
-    let bound = openDialogues.reduce(Int64(0)) { sum, other in
-      guard other.role == .requester, other.id != dialogue.id, other.request.group == dialogue.request.group else {
-        return sum
-      }
-      return sum + (other.pending?.lots ?? other.firmLots)
-    }
-    return group.cap - group.filled - bound
   }
 
   // MARK: Links

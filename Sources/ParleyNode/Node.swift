@@ -232,6 +232,7 @@ public actor Node {
       log: log,
       commit: { drafts, ticket in self.commit(drafts, of: did, ticket: ticket) },
       deliver: { event, session in self.handle(event, of: session) },
+      groupsElsewhere: { group in self.ledger(of: group, without: did) },
       wakeUp: { delay in
         self.loop.schedule(after: delay) { [weak self] in
           self?.assumeIsolated { $0.sessions[did]?.poll() }

@@ -38,6 +38,8 @@ final class PeerSession {
     let commit: ([EntryDraft], Int) -> Void
     /// Takes an event, after all that led to it is durable.
     let deliver: (SessionEvent, PeerSession) -> Void
+    /// What the sessions with all other peers have bound in a group.
+    let groupsElsewhere: ([UInt8]) -> GroupLedger
     /// Calls ``PeerSession/poll()`` after a while.
     let wakeUp: (Duration) -> ScheduledWork
   }
@@ -75,6 +77,7 @@ final class PeerSession {
     self.peer = peer
     self.surroundings = surroundings
     engine = PairSession(signer: signer, peer: peer, limits: limits)
+    engine.groupsElsewhere = surroundings.groupsElsewhere
     var dialogues: Set<DialogueID> = []
     do {
       for bytes in rows {
@@ -116,6 +119,9 @@ final class PeerSession {
 
   /// Statements signed, of those acknowledged, and received.
   var counters: (sent: Int64, acknowledged: Int64, received: Int64) { engine.counters }
+
+  /// What this pair has bound in a group, durable or on its way there.
+  func ledger(of group: [UInt8]) -> GroupLedger { engine.ledger(of: group) }
 
   // MARK: Channel
 
@@ -350,6 +356,7 @@ extension NegotiationError {
     case .invalid(let fault): "that makes no valid statement: \(fault)"
     case .limit(let name): "a limit stands in the way: \(name)"
     case .overCap(let free): "that is more than was asked for: \(free) lots are still free"
+    case .aboveGroupCap(let cap): "a further request of this group asks for at most \(cap) lots, as the first one did"
     case .peerOverdue: "an earlier accept is overdue; no new one to this peer until it is decided"
     case .clientOrderIDReused(let id): "the client order id '\(id)' was used for something else"
     case .clientOrderIDLength(let count): "a client order id has 1 to 64 bytes, not \(count)"

@@ -247,12 +247,13 @@ struct CommandTests {
     let id = try pair.ask()
     let offer = try pair.quote(id)
     let accept = pair.taker.take(try Self.accept(pair, id, offer, lots: 10))
-    let dialogue = pair.taker.session.state.dialogues[id]!
+    let group = pair.taker.session.state.dialogues[id]!.request.group
     #expect(pair.taker.session.state.inDoubt == (1, 10))
+    #expect(pair.taker.session.ledger(of: group).free == 0)
     pair.maker.take(try pair.maker.session.cancelOffer(id, now: pair.now))
     pair.settle()
     #expect(pair.taker.session.state.inDoubt == (0, 0))
-    #expect(pair.taker.session.state.freeLots(for: dialogue) == 10)
+    #expect(pair.taker.session.ledger(of: group).free == 10)
     #expect(pair.taker.events.contains(.declined(id, accept: accept.statement, .cancelled)))
     #expect(pair.maker.events.contains(.declinedPeer(id, accept: accept.statement, .cancelled)))
   }
