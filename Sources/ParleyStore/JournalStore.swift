@@ -73,7 +73,7 @@ extension JournalStore {
     private let lock: JournalLock
     let tables: JournalTables
     private let insertEntry: SQLiteStatement
-    private let insertNode: SQLiteStatement
+    private let writeBlock: SQLiteStatement
     private let insertPeer: SQLiteStatement
     private let insertDocument: SQLiteStatement
     private let updateHead: SQLiteStatement
@@ -81,6 +81,7 @@ extension JournalStore {
     private var peerIDs: [[UInt8]: Int64] = [:]
     private var isStopped = false
     private(set) var head: JournalHead
+    private var block: TreeBlock
 
     init(path: String) throws(StoreError) {
       lock = try JournalLock(journal: path)
@@ -107,7 +108,7 @@ extension JournalStore {
         """
         INSERT INTO entry (sequence, time, kind, peer, "group", previous, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
         """)
-      insertNode = try database.prepare("INSERT INTO node (position, hash) VALUES (?1, ?2)")
+      writeBlock = try database.prepare("INSERT OR REPLACE INTO tree (block, hashes) VALUES (?1, ?2)")
       insertPeer = try database.prepare("INSERT INTO peer (did) VALUES (?1) RETURNING id")
       insertDocument = try database.prepare(
         """
@@ -121,6 +122,8 @@ extension JournalStore {
         """)
       head = try tables.verifyEnd(entries: JournalStore.checkedEntriesOnOpen)
       if let recorded = try lock.recorded() { try tables.check(recorded, against: head) }
+      let tables = tables
+      block = try TreeBlock(size: head.size) { block throws(StoreError) in try tables.block(block) }
       try lock.record(JournalLock.Record(size: head.size, root: head.root))
     }
 
@@ -128,22 +131,25 @@ extension JournalStore {
       guard !isStopped else { throw .stopped }
       guard !drafts.isEmpty || !documents.isEmpty else { return [] }
       var head = self.head
+      var block = self.block
       let entries = try write { () throws(StoreError) -> [Entry] in
         for document in documents { try insert(document) }
         var entries = [Entry]()
         for draft in drafts {
-          let entry = try head.append(draft) { node, hash throws(StoreError) in
-            try insertNode.run(.integer(Int64(node.position)), .blob(hash.bytes))
+          let entry = try head.append(draft) { _, hash throws(StoreError) in
+            if let full = block.append(hash) { try writeBlock.run(.integer(full.block), .blob(full.bytes)) }
           }
           try insert(entry)
           entries.append(entry)
         }
         if !drafts.isEmpty {
+          if !block.bytes.isEmpty { try writeBlock.run(.integer(block.block), .blob(block.bytes)) }
           try updateHead.run(.integer(Int64(head.size)), .blob(head.root.bytes), .integer(head.lastTime.rawValue))
         }
         return entries
       }
       self.head = head
+      self.block = block
       do throws(StoreError) {
         try lock.record(JournalLock.Record(size: head.size, root: head.root))
       } catch {

@@ -31,6 +31,7 @@ extension JournalTables {
       throw .corrupt(.file("a row of \(broken) refers to one that is missing"))
     }
     let head = try verifyEntries(from: 0, progress)
+    try verifyBlocks()
     try forEachDocument { _ in }
     _ = try knownPeers(did: nil)
     return head
@@ -79,16 +80,31 @@ extension JournalTables {
   }
 
   private func verifyNodeCount(size: UInt64) throws(StoreError) {
-    let last = try database.prepare("SELECT position FROM node ORDER BY position DESC LIMIT 1").first {
-      row throws(StoreError) in try row.unsigned(0)
+    let ends = try database.prepare("SELECT min(block), max(block) FROM tree").first { row throws(StoreError) in
+      row.isNull(0) ? nil : (first: try row.integer(0), last: try row.unsigned(1))
     }
     let expected = MerkleTree.nodeCount(size: size)
-    if let last, last >= expected { throw .corrupt(.surplusNode(position: last)) }
-    // Negative positions, which no lookup reaches.
-    let first = try database.prepare("SELECT position FROM node ORDER BY position LIMIT 1").first {
-      row throws(StoreError) in try row.integer(0)
+    guard let ends = ends ?? nil else {
+      guard expected == 0 else { throw .corrupt(.file("there is no tree")) }
+      return
     }
-    if let first, first != 0 { throw .corrupt(.file("a tree node at position \(first)")) }
+    // Negative rows, which no lookup reaches.
+    guard ends.first == 0 else { throw .corrupt(.file("the tree begins with row \(ends.first)")) }
+    let bytes = try block(Int64(ends.last))?.count ?? 0
+    guard bytes % Digest.byteCount == 0 else { throw .corrupt(.file("the tree ends within a hash")) }
+    // More than full rows hold, and fewer, are found node by node.
+    guard ends.last * TreeBlock.hashes + UInt64(bytes / Digest.byteCount) <= expected else {
+      throw .corrupt(.surplusNode(position: expected))
+    }
+  }
+
+  /// Looks for rows of the tree that hold more or less than they should.
+  private func verifyBlocks() throws(StoreError) {
+    let query = try database.prepare(
+      "SELECT block FROM tree WHERE length(hashes) <> 2016 AND block < (SELECT max(block) FROM tree) LIMIT 1")
+    if let block = try query.first(body: { row throws(StoreError) in try row.integer(0) }) {
+      throw .corrupt(.file("row \(block) of the tree does not hold 63 hashes"))
+    }
   }
 
   /// Hands out all documents, each checked against its hash.

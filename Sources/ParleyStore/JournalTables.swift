@@ -13,12 +13,13 @@ final class JournalTables {
   private let groupQuery: SQLiteStatement
   private let peerEntryQuery: SQLiteStatement
   private let kindQuery: SQLiteStatement
+  private let rowQuery: SQLiteStatement
   private let documentQuery: SQLiteStatement
 
   init(_ database: SQLiteDatabase) throws(StoreError) {
     self.database = database
     headQuery = try database.prepare("SELECT size, root, time FROM head")
-    nodeQuery = try database.prepare("SELECT hash FROM node WHERE position = ?1")
+    nodeQuery = try database.prepare("SELECT substr(hashes, ?2, 32) FROM tree WHERE block = ?1")
     peerQuery = try database.prepare("SELECT id FROM peer WHERE did = ?1")
     // Written out, so that each is a constant and takes the index it should.
     allQuery = try database.prepare(
@@ -47,7 +48,15 @@ final class JournalTables {
       """
       SELECT e.sequence, e.time, e.kind, p.did, e."group", e.previous, e.body
       FROM entry e INDEXED BY entry_by_kind LEFT JOIN peer p ON p.id = e.peer
-      WHERE e.kind = ?4 AND e.sequence >= ?1 AND e.sequence < ?2
+      WHERE e.kind = ?4 AND e.kind <> 1 AND e.sequence >= ?1 AND e.sequence < ?2
+      ORDER BY e.sequence LIMIT ?3
+      """)
+    // Nearly all entries are rows of negotiations, which no index would find sooner.
+    rowQuery = try database.prepare(
+      """
+      SELECT e.sequence, e.time, e.kind, p.did, e."group", e.previous, e.body
+      FROM entry e LEFT JOIN peer p ON p.id = e.peer
+      WHERE e.kind = 1 AND e.sequence >= ?1 AND e.sequence < ?2
       ORDER BY e.sequence LIMIT ?3
       """)
     documentQuery = try database.prepare(
@@ -65,13 +74,21 @@ final class JournalTables {
 
   /// The hash of a stored subtree.
   func hash(of node: MerkleTree.Node) throws(StoreError) -> Digest {
-    let hash = try nodeQuery.first(.integer(Int64(node.position))) { row throws(StoreError) in
+    let place = TreeBlock.place(of: node.position)
+    let hash = try nodeQuery.first(.integer(place.block), .integer(Int64(place.offset) + 1)) { row throws(StoreError) in
       Digest(try row.blob(0))
     }
     guard let hash = hash ?? nil else {
       throw .corrupt(.node(sequence: node.lastLeaf, level: node.level))
     }
     return hash
+  }
+
+  /// A row of the tree, as it is stored.
+  func block(_ number: Int64) throws(StoreError) -> [UInt8]? {
+    try database.prepare("SELECT hashes FROM tree WHERE block = ?1").first(.integer(number)) { row throws(StoreError) in
+      try row.blob(0)
+    }
   }
 
   /// The tree over the first `size` entries.
@@ -109,6 +126,8 @@ final class JournalTables {
       try groupQuery.forEach(from, to, most, .blob(group), peer, kind ?? .null, body: collect)
     } else if let peer {
       try peerEntryQuery.forEach(from, to, most, .integer(peer), kind ?? .null, body: collect)
+    } else if query.kind == 1 {
+      try rowQuery.forEach(from, to, most, body: collect)
     } else if let kind {
       try kindQuery.forEach(from, to, most, kind, body: collect)
     } else {
@@ -138,11 +157,17 @@ final class JournalTables {
 
   /// The newest entry of a kind.
   func lastEntry(kind: UInt8) throws(StoreError) -> Entry? {
-    let query = try database.prepare(
-      "SELECT sequence FROM entry INDEXED BY entry_by_kind WHERE kind = ?1 ORDER BY sequence DESC LIMIT 1")
-    let last = try query.first(.integer(Int64(kind))) { row throws(StoreError) in try row.unsigned(0) }
+    let last = try kind == 1 ? lastSequence("SELECT sequence FROM entry WHERE kind = ?1 ORDER BY sequence DESC LIMIT 1", kind)
+      : lastSequence(
+        """
+        SELECT sequence FROM entry INDEXED BY entry_by_kind WHERE kind = ?1 AND kind <> 1 ORDER BY sequence DESC LIMIT 1
+        """, kind)
     guard let last else { return nil }
     return try entry(last)
+  }
+
+  private func lastSequence(_ sql: StaticString, _ kind: UInt8) throws(StoreError) -> UInt64? {
+    try database.prepare(sql).first(.integer(Int64(kind))) { row throws(StoreError) in try row.unsigned(0) }
   }
 
   private static func entry(_ row: SQLiteStatement.Row) throws(StoreError) -> Entry {

@@ -75,10 +75,19 @@ struct DamageTests {
       ("UPDATE entry SET body = zeroblob(131073) WHERE sequence = 698", .entry(sequence: 698)),
       ("DELETE FROM entry WHERE sequence = 10", .missingEntry(sequence: 10)),
       ("DELETE FROM entry WHERE sequence = 699", .missingEntry(sequence: 699)),
-      ("UPDATE node SET hash = zeroblob(32) WHERE position = 2", .node(sequence: 1, level: 1)),
-      ("UPDATE node SET hash = zeroblob(32) WHERE position = 0", .entry(sequence: 0)),
-      ("DELETE FROM node WHERE position = 6", .node(sequence: 3, level: 2)),
-      ("INSERT INTO node VALUES (100000, zeroblob(32))", .surplusNode(position: 100_000)),
+      (
+        "UPDATE tree SET hashes = CAST(substr(hashes, 1, 64) || zeroblob(32) || substr(hashes, 97) AS BLOB) WHERE block = 0",
+        .node(sequence: 1, level: 1)
+      ),
+      (
+        "UPDATE tree SET hashes = CAST(zeroblob(32) || substr(hashes, 33) AS BLOB) WHERE block = 0", .entry(sequence: 0)
+      ),
+      ("UPDATE tree SET hashes = substr(hashes, 1, 192) WHERE block = 0", .node(sequence: 3, level: 2)),
+      ("DELETE FROM tree WHERE block = 0", .file("the tree begins with row 1")),
+      ("DELETE FROM tree WHERE block = 1", .node(sequence: 32, level: 0)),
+      ("INSERT INTO tree VALUES (100000, zeroblob(32))", .surplusNode(position: 1_394)),
+      ("INSERT INTO tree VALUES (-1, zeroblob(32))", .file("the tree begins with row -1")),
+      ("UPDATE tree SET hashes = CAST(hashes || zeroblob(1) AS BLOB) WHERE block = 22", .file("the tree ends within a hash")),
       ("UPDATE head SET root = zeroblob(32)", .head(size: 700)),
       ("UPDATE head SET time = time + 1", .head(size: 700)),
       ("UPDATE head SET size = 699", .head(size: 699)),
@@ -99,7 +108,7 @@ struct DamageTests {
     let cases: [(StaticString, Bool)] = [
       ("UPDATE entry SET body = X'00' WHERE sequence = 444", true),
       ("UPDATE entry SET body = X'00' WHERE sequence = 443", false),
-      ("UPDATE node SET hash = zeroblob(32) WHERE position >= 1000", true),
+      ("UPDATE tree SET hashes = zeroblob(length(hashes)) WHERE block >= 20", true),
       ("DELETE FROM entry WHERE sequence = 699", true),
     ]
     for (sql, isFound) in cases {

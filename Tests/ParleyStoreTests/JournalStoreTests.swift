@@ -50,6 +50,36 @@ struct JournalStoreTests {
     #expect(replayed == head)
   }
 
+  @Test("a journal of the first schema is brought to the newest, and verifies")
+  func migrated() throws {
+    do { try fill(try JournalStore(path: folder.journal), 0..<700) }
+    let head = try JournalReader(path: folder.journal).head()
+    let database = try SQLiteDatabase(path: folder.journal, mode: .readWrite)
+    try database.execute(
+      """
+      CREATE TABLE node (position INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+      WITH RECURSIVE place (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < 1393)
+        INSERT INTO node SELECT n, substr(hashes, n % 63 * 32 + 1, 32) FROM place JOIN tree ON block = n / 63;
+      DROP TABLE tree;
+      DROP INDEX entry_by_kind;
+      CREATE INDEX entry_by_kind ON entry (kind);
+      PRAGMA user_version = 1;
+      """)
+    let store = try JournalStore(path: folder.journal)
+    #expect(store.head == head)
+    try fill(store, 700..<800)
+    #expect(try store.reader.verify() == store.head)
+  }
+
+  @Test("the tree's rows are the same however the entries came", arguments: [1, 31, 32, 33, 63, 400])
+  func blocks(batch: Int) throws {
+    let store = try JournalStore(path: folder.journal)
+    for start in stride(from: 0, to: 400, by: batch) {
+      _ = try store.append((start..<min(start + batch, 400)).map { try draft("\($0)", at: Int64($0)) })
+    }
+    #expect(try store.reader.verify().size == 400)
+  }
+
   @Test("where it stands and what it holds can be read while a commit runs", .timeLimit(.minutes(1)))
   func readDuringCommit() throws {
     let store = try JournalStore(path: folder.journal)
@@ -228,9 +258,9 @@ struct JournalStoreTests {
     do { _ = try JournalStore(path: folder.journal) }
     do {
       let database = try SQLiteDatabase(path: folder.journal, mode: .readWrite)
-      try database.execute("PRAGMA user_version = 2")
+      try database.execute("PRAGMA user_version = 3")
     }
-    let expected = StoreError.schemaTooNew(path: folder.journal, found: 2, supported: 1)
+    let expected = StoreError.schemaTooNew(path: folder.journal, found: 3, supported: 2)
     #expect(storeError { () throws(StoreError) in try JournalStore(path: folder.journal) } == expected)
     #expect(storeError { () throws(StoreError) in try JournalReader(path: folder.journal) } == expected)
   }

@@ -59,7 +59,7 @@ def require(condition: bool, sentence: str) -> None:
 def check(path: str) -> dict:
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     require(database.execute("PRAGMA application_id").fetchone()[0] == 0x50524C59, "not a journal")
-    require(database.execute("PRAGMA user_version").fetchone()[0] == 1, "another version")
+    require(database.execute("PRAGMA user_version").fetchone()[0] == 2, "another version")
     rows = database.execute(
         'SELECT e.sequence, e.time, e.kind, p.did, e."group", e.previous, e.body'
         " FROM entry e LEFT JOIN peer p ON p.id = e.peer ORDER BY e.sequence"
@@ -74,9 +74,12 @@ def check(path: str) -> dict:
         previous, last_time = leaf_hash(encode(sequence, time, kind, peer, group, link, body)), time
         leaves.append(previous)
 
-    nodes = dict(database.execute("SELECT position, hash FROM node"))
+    nodes: list[bytes] = []
+    for block, stored in database.execute("SELECT block, hashes FROM tree ORDER BY block"):
+        require(block * 63 == len(nodes) and len(stored) % 32 == 0, f"row {block} of the tree is not in its place")
+        nodes += [stored[place : place + 32] for place in range(0, len(stored), 32)]
     count = 2 * len(leaves) - bin(len(leaves)).count("1")
-    require(sorted(nodes) == list(range(count)), "the nodes are not those of the tree")
+    require(len(nodes) == count, "the nodes are not those of the tree")
     level = 0
     hashes = leaves
     while hashes:
