@@ -45,7 +45,9 @@ extension Receipt {
         leaf: entry.hash, index: entry.sequence, size: checkpoint.size, proof: item.proof, root: checkpoint.root)
     else { throw .receiptMismatch(.proof(index: index)) }
     let first = statements[0].entry
-    guard entry.peer.hasSameBytes(as: counterparty.did), entry.group == first.group else {
+    // What was signed about the pair, such as a MassCancel, is in the group of dialogue 0.
+    let isAboutThis = entry.group == first.group || entry.group == [UInt8](repeating: 0, count: 16)
+    guard entry.peer.hasSameBytes(as: counterparty.did), isAboutThis else {
       throw .receiptMismatch(.entry(index: index))
     }
     guard index > 0 else { return }

@@ -76,6 +76,12 @@ public struct TradeAck: Hashable, Sendable {
   public var confirm: StatementID
 }
 
+/// Takes back all of its signer's offers that are not held, in every dialogue of the pair.
+public struct MassCancel: Hashable, Sendable {
+  /// Why; ``NegotiationCode/none`` when not said.
+  public var code: NegotiationCode
+}
+
 extension Accept {
   var encoded: [UInt8] {
     var writer = MessagePackWriter(reservingCapacity: terms.count + 64)
@@ -178,6 +184,12 @@ extension Pass {
     try reader.finish()
     return pass
   }
+}
+
+extension MassCancel {
+  var encoded: [UInt8] { Pass(code: code).encoded }
+
+  static func decode(_ bytes: [UInt8]) throws(Fault) -> MassCancel { MassCancel(code: try Pass.decode(bytes).code) }
 }
 
 extension Reject {

@@ -128,6 +128,7 @@ extension DialogueVerifier {
           guard case .quoteCancel(let cancel)? = entry.statement?.payload else { return false }
           return cancel.offer == offer.entry.id && entry.header.created >= hold
         }
+        || aside.contains { isMassCancel($0, by: owner, of: offer.entry.header, hold, before: decline.content.decided) }
     }
     func isSuperseded() -> Bool {
       after.contains { entry in
@@ -158,6 +159,15 @@ extension DialogueVerifier {
     case .critical: return acceptEntry.header.extensions.contains(where: \.isCritical)
     default: return false
     }
+  }
+
+  /// Whether a MassCancel took the offer back before the owner decided.
+  private func isMassCancel(
+    _ entry: Entry, by owner: String, of offer: Header, _ hold: UnixNanoseconds, before decided: UnixNanoseconds
+  ) -> Bool {
+    guard case .massCancel? = entry.statement?.payload, !entry.isVoid else { return false }
+    let created = entry.header.created
+    return entry.header.from.hasSameBytes(as: owner) && created >= max(hold, offer.created) && created <= decided
   }
 
   private func isClosed(

@@ -185,7 +185,7 @@ public struct DialogueVerifier {
       switch statement.payload {
       case .reject(let reject): targets = (reject.target, reject.code)
       case .decline(let decline): targets = (decline.accept, decline.code)
-      case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck: continue
+      case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck, .massCancel: continue
       }
       guard Self.refusingCodes.contains(targets.code) else { continue }
       // Nobody refuses a statement of one's own.
@@ -217,7 +217,7 @@ public struct DialogueVerifier {
     let inDialogue = entries.values.filter { $0.header.dialogue != .pair }
     for entry in aside {
       switch entry.statement?.payload {
-      case .reject, .decline: break
+      case .reject, .decline, .massCancel: break
       default: throw Stop(.chain, entry.id)
       }
     }

@@ -22,6 +22,8 @@ public enum Kind: UInt8, Hashable, Sendable, CaseIterable {
   case reject = 10
   /// Says that the Confirm has arrived.
   case tradeAck = 11
+  /// Takes all of the signer's offers back.
+  case massCancel = 13
 }
 
 /// The protected header of a statement: who says what kind of thing to whom, and where in the dialogue.

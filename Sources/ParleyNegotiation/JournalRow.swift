@@ -51,6 +51,14 @@ public struct JournalRow: Hashable, Sendable {
     case frozen(NegotiationCode, byPeer: Bool, evidence: [UInt8])
     /// A statement arrived while frozen.
     case evidence(statement: [UInt8])
+    /// The operator decided something that takes effect later.
+    case ordered(OperatorOrder)
+  }
+
+  /// What an operator decides about a pair, other than to sign.
+  public enum OperatorOrder: Hashable, Sendable {
+    /// A MassCancel is to be signed as soon as a SYNC has been checked.
+    case massCancel(NegotiationCode)
   }
 
   /// The journal time.
@@ -70,7 +78,7 @@ public struct JournalRow: Hashable, Sendable {
       guard let envelope = try? Envelope(bytes), let header = try? Header.decode(envelope.header) else { return nil }
       return header.dialogue
     case .ended(let dialogue, _): return dialogue
-    case .began, .peerBegan, .acknowledged, .frozen, .evidence: return nil
+    case .began, .peerBegan, .acknowledged, .frozen, .evidence, .ordered: return nil
     }
   }
 
@@ -78,7 +86,7 @@ public struct JournalRow: Hashable, Sendable {
   public var statement: [UInt8]? {
     switch content {
     case .sent(_, let bytes, _), .received(_, let bytes, _, _): bytes
-    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence: nil
+    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .ordered: nil
     }
   }
 }
@@ -135,6 +143,10 @@ extension JournalRow {
     case .evidence(let statement):
       begin(1, 8)
       writer.appendBinary(statement)
+    case .ordered(.massCancel(let code)):
+      begin(2, 15)
+      writer.append(1 as UInt8)
+      writer.append(code)
     }
     return writer.bytes
   }
@@ -151,7 +163,7 @@ extension JournalRow {
   }
 
   private static func decode(_ bytes: [UInt8]) throws(Fault) -> JournalRow {
-    let counts: [UInt8: Int] = [1: 6, 2: 4, 3: 6, 4: 7, 5: 5, 6: 5, 7: 6, 8: 4]
+    let counts: [UInt8: Int] = [1: 6, 2: 4, 3: 6, 4: 7, 5: 5, 6: 5, 7: 6, 8: 4, 15: 5]
     // Array head, version and type are one byte each.
     guard bytes.count > 3, let count = counts[bytes[2]] else { throw Fault(.malformed, field: 2) }
     var reader = try FieldReader(bytes.rawSpan, count: count, base: 0)
@@ -192,6 +204,9 @@ extension JournalRow {
       return .frozen(
         try reader.code(4), byPeer: try reader.bool(5), evidence: try reader.bin(6, limit: Frame.byteLimit))
     case 8: return .evidence(statement: try reader.bin(4, limit: Frame.byteLimit))
+    case 15:
+      _ = try reader.int(4, in: 1...1)
+      return .ordered(.massCancel(try reader.code(5)))
     default: throw Fault(.malformed, field: 2)
     }
   }

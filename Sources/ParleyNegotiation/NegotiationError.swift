@@ -4,7 +4,8 @@ public import ParleyWire
 ///
 /// Whatever is thrown, the session is as it was before.
 public enum NegotiationError: Error, Hashable, Sendable {
-  /// The pair's first synchronisation has not happened yet, or no channel is synchronised and the command needs one.
+  /// No synchronisation of the pair has been checked since the session was made or restored, or no channel is synchronised
+  /// and the command needs one.
   case notConnected
   /// The session is frozen; only operators end that.
   case frozen(NegotiationCode)

@@ -134,9 +134,11 @@ extension PairSession {
     if sync.sent > state.received { announced = (sync.sent, sync.sentLink) }
     peerLimits = sync.limits
     channel = .synced
+    awaitsFirstSync = false
     for statement in state.outbox {
       outcome.frames.append(Frame.data(n: statement.n, statement: statement.bytes).encoded)
     }
+    signOrderedCancel(now, &outcome)
     outcome.events.append(.synced(resent: state.outbox.count, peerClock: sync.now))
   }
 

@@ -278,9 +278,9 @@ extension PairSession {
   }
 
   /// A command that is `binding` offers, asks or accepts, which needs the peer to be there.
-  private mutating func checkReady(binding: Bool, _ now: UnixNanoseconds) throws(NegotiationError) {
+  mutating func checkReady(binding: Bool, _ now: UnixNanoseconds) throws(NegotiationError) {
     if let code = state.frozen { throw .frozen(code) }
-    guard state.peerIncarnation != nil, channel == .synced || !binding else { throw .notConnected }
+    guard state.peerIncarnation != nil, !awaitsFirstSync, channel == .synced || !binding else { throw .notConnected }
     guard binding else { return }
     let bytes = min(limits.unackedBytes, Int(clamping: peerLimits?.unackedBytes ?? .max))
     guard state.outboxByteCount + Statement.byteLimit(of: .accept) <= bytes else { throw .limit("unackedBytes") }

@@ -24,7 +24,7 @@ extension PairSession {
       guard let dialogue else { return .reject(Fault(.unknown)) }
       guard dialogue.isOpen, dialogue.closing == nil else { return .reject(Fault(.closed)) }
       return isHeld(dialogue, statement.header) ? .reject(Fault(.held)) : .effect()
-    case .reject: return .effect()
+    case .reject, .massCancel: return .effect()
     case .tradeAck(let ack):
       guard let dialogue else { return .reject(Fault(.unknown)) }
       guard let trade = dialogue.trade, !trade.isAcceptor, trade.confirm == ack.confirm

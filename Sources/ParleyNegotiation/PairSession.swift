@@ -35,6 +35,9 @@ public struct PairSession: ~Copyable {
   var state: PairState
   var channel: Channel = .closed
   var channelCount = 0
+  /// Whether the state was read back and no SYNC has been checked since: what is in the journal may be older than what has
+  /// left this side, so that nothing may be signed.
+  var awaitsFirstSync = false
   /// What the peer accepts, from its last SYNC.
   var peerLimits: Sync.Limits?
   /// The link that the peer announced for a statement which is still to come.
@@ -77,6 +80,7 @@ public struct PairSession: ~Copyable {
     precondition(channel == .closed)
     var events: [SessionEvent] = []
     try state.apply(try JournalRow(row), &events)
+    awaitsFirstSync = true
   }
 
   /// Begins the pair's state where no row has been restored; else does nothing.

@@ -46,6 +46,7 @@ extension PairState {
       guard !evidence.contains(id) else { return }
       evidence.append(id)
       events.append(.evidenceKept)
+    case .ordered(.massCancel(let code)): orderedCancel = code
     }
     prune()
   }

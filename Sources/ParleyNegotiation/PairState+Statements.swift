@@ -20,6 +20,10 @@ extension PairState {
     let header = statement.header
     if header.dialogue == .pair {
       minePair.append(statement.id, created: header.created, keeping: 0)
+      if case .massCancel = statement.payload {
+        orderedCancel = nil
+        cancelAll(signedBySelf: true, header.created, &events)
+      }
       return
     }
     if case .quoteRequest(let request) = statement.payload { open(request, statement, role: .requester, &events) }
@@ -41,7 +45,7 @@ extension PairState {
     _ statement: Statement, _ dialogue: inout Dialogue, _ events: inout [SessionEvent]
   ) throws(NegotiationError) {
     switch statement.payload {
-    case .quoteRequest, .tradeAck: break
+    case .quoteRequest, .tradeAck, .massCancel: break
     case .quote(let offer), .counter(let offer):
       dialogue.endMyOffer(.superseded, &events)
       dialogue.myOffer = LiveOffer(statement, offer)
@@ -115,6 +119,7 @@ extension PairState {
     switch statement.payload {
     case .decline(let decline): return applyDecline(decline, &events)
     case .reject(let reject): return applyReject(reject, &events)
+    case .massCancel: return cancelAll(signedBySelf: false, statement.header.created, &events)
     case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck: break
     }
     guard var dialogue = dialogues[statement.header.dialogue] else { return }
@@ -132,17 +137,12 @@ extension PairState {
       guard let trade = trade(statement, confirm, dialogue, isAcceptor: true) else { return }
       dialogue.trade(trade, &events)
       if dialogue.role == .requester { groups[dialogue.request.group]?.filled += trade.terms.lots }
-    case .quoteCancel:
-      if dialogue.peerOffer?.end == .expired || dialogue.peerOffer?.end == .rejected {
-        dialogue.peerOffer?.end = .cancelled
-      } else {
-        dialogue.endPeerOffer(.cancelled, &events)
-      }
+    case .quoteCancel: dialogue.cancelPeerOffer(&events)
     case .pass(let pass): dialogue.close(.peerPassed(pass.code), time, &events)
     case .tradeAck:
       unacknowledged.removeAll { $0 == dialogue.id }
       events.append(.tradeAcknowledged(dialogue.id))
-    case .quoteRequest, .decline, .reject: break
+    case .quoteRequest, .decline, .reject, .massCancel: break
     }
     store(dialogue)
   }

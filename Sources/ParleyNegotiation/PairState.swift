@@ -68,6 +68,9 @@ struct PairState: Equatable {
   /// Results by client order id, in UTF-8.
   var orders: [[UInt8]: OrderResult] = [:]
 
+  /// A MassCancel that was ordered before the first SYNC, and why.
+  var orderedCancel: NegotiationCode?
+
   var frozen: NegotiationCode?
   /// Whether the peer froze first.
   var isFrozenByPeer = false

@@ -20,6 +20,8 @@ public enum Payload: Hashable, Sendable {
   case reject(Reject)
   /// Kind 11.
   case tradeAck(TradeAck)
+  /// Kind 13.
+  case massCancel(MassCancel)
 
   /// The longest payload of a Confirm, in bytes.
   public static let confirmByteLimit = 20_480
@@ -39,6 +41,7 @@ public enum Payload: Hashable, Sendable {
     case .pass: .pass
     case .reject: .reject
     case .tradeAck: .tradeAck
+    case .massCancel: .massCancel
     }
   }
 
@@ -54,6 +57,7 @@ public enum Payload: Hashable, Sendable {
     case .pass(let value): value.encoded
     case .reject(let value): value.encoded
     case .tradeAck(let value): value.encoded
+    case .massCancel(let value): value.encoded
     }
   }
 
@@ -72,6 +76,7 @@ public enum Payload: Hashable, Sendable {
     case .pass: .pass(try Pass.decode(bytes))
     case .reject: .reject(try Reject.decode(bytes))
     case .tradeAck: .tradeAck(try TradeAck.decode(bytes))
+    case .massCancel: .massCancel(try MassCancel.decode(bytes))
     }
   }
 }

@@ -37,6 +37,7 @@ extension Node {
       case "quotes": return .array(try request.page(of: dialogues(all: request.flag("all"))).map(\.json))
       case "counter": return try await counter(request)
       case "accept": return try await accept(request)
+      case "cancel": return try await cancel(request)
       case "pass": return try await pass(request)
       case "trades": return .array(try request.page(of: trades()).map(\.json))
       case "receipt": return try receipt(request)
@@ -138,7 +139,7 @@ extension Node {
   }
 
   /// The dialogue whose id begins with `text`.
-  private func dialogue(_ text: String) throws(NodeError) -> (PeerSession, DialogueView) {
+  func dialogue(_ text: String) throws(NodeError) -> (PeerSession, DialogueView) {
     var found: [(PeerSession, DialogueView)] = []
     for session in sessions.values {
       for (id, view) in session.published where text.count >= 4 && id.description.hasPrefix(text) {

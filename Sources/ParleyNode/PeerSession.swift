@@ -208,6 +208,17 @@ final class PeerSession {
     return result.dialogue
   }
 
+  /// Takes back all offers that are not held, and returns once that is durable.
+  func massCancel(
+    _ isolation: isolated Node, _ code: NegotiationCode
+  ) async throws(NegotiationError) -> MassCancelResult {
+    let result = try engine.massCancel(code: code, now: .now)
+    await withCheckedContinuation { continuation in
+      handle(result.outcome) { continuation.resume() }
+    }
+    return result
+  }
+
   /// Carries out one command of the node's own, such as a quote, without waiting.
   func performNow(_ command: (inout PairSession) throws(NegotiationError) -> CommandResult) throws(NegotiationError) {
     let result = try command(&engine)

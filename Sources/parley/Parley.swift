@@ -10,8 +10,8 @@ import Parley
 enum ParleyCommandLine {
   static let commands: [Command] = [
     .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .counter,
-    .accept, .pass, .trades, .status, .receipt, .verify, .journalVerify, .journalProve, .journalBackup, .journalRestore,
-    .chain, .surface, .demo,
+    .accept, .cancel, .pass, .trades, .status, .receipt, .verify, .journalVerify, .journalProve, .journalBackup,
+    .journalRestore, .chain, .surface, .demo,
   ]
 
   static func main() async {

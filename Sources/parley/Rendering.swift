@@ -15,6 +15,18 @@ enum Rendering {
     return lines
   }
 
+  /// What became of the offers to one peer when all were cancelled.
+  static func cancelled(_ result: JSONValue) -> String {
+    func count(_ key: String) -> Int { result[key]?.arrayValue?.count ?? 0 }
+    let peer = shortDID(result["peer"]?.stringValue ?? "")
+    if let why = result["refused"]?.stringValue { return "\(peer)  nothing cancelled: \(why)" }
+    let isDeferred = result["deferred"]?.boolValue == true
+    var line = "\(peer)  \(count("cancelled")) \(isDeferred ? "to be cancelled as soon as it is met" : "cancelled")"
+    if count("held") > 0 { line += ", \(count("held")) held until their time" }
+    if count("in_doubt") > 0 { line += ", \(count("in_doubt")) accepts in doubt: bound until they are decided" }
+    return line
+  }
+
   /// One trade on one line.
   static func trade(_ trade: JSONValue) -> String {
     func text(_ key: String) -> String { trade[key]?.stringValue ?? "" }

@@ -143,6 +143,29 @@ extension Command {
     arguments.show(try await arguments.call("accept", parameters), Rendering.dialogue)
   }
 
+  static let cancel = Command(
+    name: "cancel", summary: "Take back your live offer in a negotiation, or all of them.", positionals: ["[DIALOGUE]"],
+    options: [.home, Option("--all", "Every live offer, to every peer."), .clientOrderID, .json],
+    notes: """
+      An offer that is held stands until its time, and an accept in doubt until its verdict.
+      With --all, what cannot be signed yet since the node has not met the peer again is signed before anything of the
+      peer's is taken in.
+      """
+  ) { arguments in
+    if arguments.has("--all") {
+      guard arguments.positionals.isEmpty else { throw UsageError("'cancel --all' takes no DIALOGUE") }
+      let result = try await arguments.call("cancel", ["all": true])
+      return arguments.show(result) { result in
+        let lines = (result.arrayValue ?? []).map(Rendering.cancelled)
+        return lines.isEmpty ? ["Nothing is live."] : lines
+      }
+    }
+    guard let dialogue = arguments.positionals.first else { throw UsageError("'cancel' needs DIALOGUE, or --all") }
+    var parameters: JSONObject = ["dialogue": .string(dialogue)]
+    parameters["client_order_id"] = arguments["--client-order-id"].map(JSONValue.string)
+    arguments.show(try await arguments.call("cancel", parameters), Rendering.dialogue)
+  }
+
   static let pass = Command(
     name: "pass", summary: "End a negotiation without a trade.", positionals: ["DIALOGUE"],
     options: [.home, .json], notes: ""

@@ -138,6 +138,43 @@ struct InteropTests {
     }
   }
 
+  @Test("all is cancelled by the Python maker, and by our taker from the command line")
+  func cancelAll() async throws {
+    try await Self.withFolder { folder in
+      let python = try PythonPeer(
+        [
+          "respond", "--port", "0", "--quote-bid", "100", "--quote-ask", "110", "--on-counter", "cancel-all",
+          "--life-ms", "30000",
+        ], in: folder, name: "python")
+      let did = try await python.child.line { $0["event"]?.stringValue == "listening" }["did"]?.stringValue ?? ""
+      let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up"])
+      _ = try await taker.call("connect", ["did": .string(did)])
+      let rfq: JSONObject = ["instrument": .string(Self.instrument), "amount": "1", "side": "buy"]
+      let first = try await taker.call("rfq", rfq)
+      let dialogue = try #require(first["dialogue"])
+      #expect(first["theirs"]?["ask"]?.stringValue == "0.0110")
+      // Its answer to the Counter is a MassCancel: the quote of this dialogue and that of the other one are gone.
+      let second = try await taker.call("rfq", rfq)
+      #expect(second["theirs"]?["ask"]?.stringValue == "0.0110")
+      _ = try await taker.call("counter", ["dialogue": dialogue, "price": "0.0105", "wait_ms": 0])
+      let deadline = ContinuousClock.now + .seconds(10)
+      var theirs: [JSONValue?] = []
+      repeat {
+        theirs = try await taker.call("quotes").arrayValue?.map { $0["theirs"] } ?? []
+      } while theirs != [.null, .null] && ContinuousClock.now < deadline
+      #expect(theirs == [.null, .null])
+      let run = try await CommandLineTests.parley(["cancel", "--all", "--home", taker.home.folder.path()], in: folder)
+      #expect(run.code == 0 && run.text.contains("1 cancelled"), "\(run.text)\(run.complaint)")
+      _ = try await python.child.line { $0["event"]?.stringValue == "cancelled" }
+      #expect(try await taker.call("quotes").arrayValue?.map { $0["mine"] } == [.null, .null])
+      let again = try await CommandLineTests.parley(
+        ["cancel", "--all", "--home", taker.home.folder.path()], in: folder)
+      #expect(again.code == 0 && again.text == "Nothing is live.\n", "\(again.text)\(again.complaint)")
+      await taker.stop()
+      await python.child.stop()
+    }
+  }
+
   @Test("Python agrees with itself, and with the recorded handshakes where they are")
   func pythonSelfTest() async throws {
     try await Self.withFolder { folder in

@@ -6,10 +6,10 @@ import Testing
 /// Two nodes deal without pause while one of them, now this, now that, is killed as by a power failure.
 @Suite("kill -9 of either node", .serialized)
 struct KillTests {
-  /// How often a node is killed; `PARLEY_KILLS` says otherwise for a quick run or a long one.
+  /// How often a node is killed; `PARLEY_KILLS` says otherwise for a quick run or a long one (`scripts/check kills`: 1,000).
   static let kills = ProcessInfo.processInfo.environment["PARLEY_KILLS"].flatMap(Int.init) ?? 200
 
-  @Test("at 200 random instants: nothing acknowledged is lost, and both hold the same trades")
+  @Test("at random instants: nothing acknowledged is lost, and both hold the same trades")
   func kills() async throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     try await InteropTests.withFolder { folder in

@@ -211,6 +211,7 @@ final class Simulation {
       case 0 where machine === taker: return ask(machine, now)
       case 1 where chance(40): result = try machine.session.pass(dialogue.id, now: now)
       case 2: result = try machine.session.cancelOffer(dialogue.id, code: .price, now: now)
+      case 3 where chance(20): return take(machine, try machine.session.massCancel(code: .killed, now: now).outcome)
       case 3 where dialogue.role == .responder && chance(40):
         result = try machine.session.refuse(dialogue.id, Fault(.policy, "no"), now: now)
       case 4..<10:
@@ -310,6 +311,12 @@ final class Simulation {
       guard let dialogue = row.dialogue, let statement = row.statement else { continue }
       dialogues[dialogue, default: []].append(statement)
     }
+    // A Decline may rest on what was signed about the pair.
+    let cancels = (dialogues[.pair] ?? []).filter { bytes in
+      guard case .massCancel? = (try? Statement(bytes))?.payload else { return false }
+      return true
+    }
+    for id in dialogues.keys where id != .pair { dialogues[id]? += cancels }
     for (id, statements) in dialogues {
       guard let view = machine.session.dialogue(id) else { continue }
       let verdict = DialogueVerifier.verify(
@@ -341,7 +348,7 @@ final class Simulation {
           confirmed[accept.offer, default: 0] += 1
           traded[statement.header.dialogue, default: 0] += 1
         case .decline(let decline): verdicts[decline.accept, default: 0] += 1
-        case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck: break
+        case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel: break
         }
       }
     }

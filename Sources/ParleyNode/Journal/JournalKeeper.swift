@@ -120,6 +120,17 @@ struct JournalKeeper {
       try store.reader.forEachEntry(matching: query) { entry throws(StoreError) in
         if let statement = Receipt.HeldStatement(body: entry.body) { held.append((entry, statement)) }
       }
+      guard let first = held.first?.0, let last = held.last?.0 else { return }
+      // What ended all offers of the pair meanwhile: a Decline in the dialogue may rest on it.
+      let aside = EntryQuery(
+        peer: first.peer, group: DialogueID.pair.bytes, kind: PeerSession.entryKind,
+        range: first.sequence..<last.sequence)
+      try store.reader.forEachEntry(matching: aside) { entry throws(StoreError) in
+        if let statement = Receipt.HeldStatement(body: entry.body), statement.isMassCancel {
+          held.append((entry, statement))
+        }
+      }
+      held.sort { $0.0.sequence < $1.0.sequence }
     }
     guard let last = held.last?.0 else { throw .unknown("statement in this dialogue") }
     // A checkpoint that was asked for may be older than the dialogue's end.

@@ -30,13 +30,19 @@ extension Node {
 }
 
 extension Receipt.HeldStatement {
+  /// Whether it takes back all of its signer's offers.
+  var isMassCancel: Bool {
+    guard case .massCancel? = (try? Statement(statement))?.payload else { return false }
+    return true
+  }
+
   /// The statement in a journal row of a negotiation; `nil` for a row that holds none.
   init?(body: [UInt8]) {
     guard let row = try? JournalRow(body) else { return nil }
     switch row.content {
     case .sent(_, let statement, _): self.init(direction: .sent, statement: statement)
     case .received(_, let statement, _, _): self.init(direction: .received, statement: statement)
-    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence: return nil
+    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .ordered: return nil
     }
   }
 }

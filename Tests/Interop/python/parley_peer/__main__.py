@@ -176,7 +176,7 @@ def parse_arguments() -> argparse.Namespace:
     maker.add_argument("--port", type=int, default=0)
     maker.add_argument("--quote-bid", type=int, required=True)
     maker.add_argument("--quote-ask", type=int, required=True)
-    answers = ("meet", "accept", "hold", "reject", "pass", "ignore")
+    answers = ("meet", "accept", "hold", "reject", "pass", "cancel-all", "ignore")
     maker.add_argument("--on-counter", choices=answers, default="meet")
     maker.add_argument("--life-ms", type=int, default=2000)
     maker.add_argument("--refuse", metavar="CODE", help="answer each request with this Reject")

@@ -203,7 +203,7 @@ async def settle(dealing: Dealing, dialogue: Dialogue | None) -> None:
 
 @dataclass
 class MakerPlan:
-    """What a maker quotes, and what it does with a Counter: meet, accept, hold, reject, pass or ignore it."""
+    """What a maker quotes, and what it does with a Counter: meet, accept, hold, reject, pass, cancel all, or ignore it."""
 
     bid: int
     ask: int
@@ -268,3 +268,5 @@ def _answer_counter(desk: Desk, dialogue: Dialogue, counter: OfferState, plan: M
             counter.rejected = True
         case "pass":
             desk.pass_(dialogue, Code.PRICE)
+        case "cancel-all":
+            desk.mass_cancel(Code.KILLED)

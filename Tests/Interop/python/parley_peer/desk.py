@@ -22,6 +22,7 @@ from .payload import (
     Confirm,
     Decline,
     Leg,
+    MassCancel,
     Mode,
     Offer,
     Pass,
@@ -147,6 +148,15 @@ class Desk:
         offer.fate = Code.CANCELLED
         return self.sign(Kind.QUOTE_CANCEL, QuoteCancel(offer.id), dialogue)
 
+    def mass_cancel(self, code: int = 0) -> Statement:
+        statement = self.sign(Kind.MASS_CANCEL, MassCancel(code), None)
+        created = Header.decode(statement.header_bytes).created
+        for dialogue in self.dialogues.values():
+            offer = dialogue.my_latest
+            if offer is not None and offer.fate is None and not (created < offer.terms.hold_until):
+                offer.fate = Code.CANCELLED if created <= offer.end else Code.LATE
+        return statement
+
     def pass_(self, dialogue: Dialogue, code: int = 0) -> Statement:
         statement = self.sign(Kind.PASS, Pass(code), dialogue)
         dialogue.close()
@@ -242,6 +252,8 @@ class Desk:
                 code = self._on_decline(content)
             case Confirm():
                 code = self._on_confirm(dialogue, statement, content)
+            case MassCancel():
+                return self._on_mass_cancel(header)
             case Accept():
                 return self._on_accept(dialogue, statement, content, received)
             case _ if dialogue is None:
@@ -454,6 +466,16 @@ class Desk:
         latest.fate = Code.CANCELLED
         self._event("cancelled", dialogue=dialogue, offer=latest)
         return None
+
+    def _on_mass_cancel(self, header: Header) -> None:
+        for dialogue in self.dialogues.values():
+            latest = dialogue.their_latest
+            if dialogue.phase not in (Phase.OPEN, Phase.PENDING) or latest is None or latest.fate is not None:
+                continue
+            if latest.lives(header.created) and header.created < latest.terms.hold_until:
+                continue
+            latest.fate = Code.CANCELLED
+            self._event("cancelled", dialogue=dialogue, offer=latest)
 
     def _on_pass(self, dialogue: Dialogue, header: Header) -> Code | None:
         latest = dialogue.their_latest

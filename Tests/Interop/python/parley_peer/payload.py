@@ -9,7 +9,7 @@ from typing import Protocol
 
 from .errors import NegotiationError
 from .packing import Fields, Packed, pack, unpack
-from .statement import MAX_CONFIRM_PAYLOAD, MAX_PAYLOAD, NO_HASH, Header, Kind, Statement
+from .statement import MAX_CONFIRM_PAYLOAD, MAX_PAYLOAD, NO_HASH, PAIR_DIALOGUE, Header, Kind, Statement
 from .wire import sha256
 
 MAX_LOTS = 10**12
@@ -317,6 +317,18 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class MassCancel:
+    code: int = 0
+
+    def fields(self) -> list[Packed]:
+        return [self.code]
+
+    @classmethod
+    def parse(cls, fields: Fields) -> MassCancel:
+        return cls(fields.integer(0, 65535))
+
+
+@dataclass(frozen=True)
 class Reject:
     target: bytes
     code: int
@@ -354,6 +366,7 @@ _FORMS = {
     Kind.PASS: (Pass, 1),
     Kind.REJECT: (Reject, 4),
     Kind.TRADE_ACK: (TradeAck, 1),
+    Kind.MASS_CANCEL: (MassCancel, 1),
 }
 _EXPIRING = (Kind.QUOTE_REQUEST, Kind.QUOTE, Kind.COUNTER)
 
@@ -366,6 +379,8 @@ def parse(header: Header, data: bytes) -> Payload:
         raise NegotiationError("MALFORMED", "payload too long")
     if header.expiry <= header.created if header.kind in _EXPIRING else header.expiry != 0:
         raise NegotiationError("MALFORMED", "expiry")
+    if header.kind == Kind.MASS_CANCEL and header.dialogue != PAIR_DIALOGUE:
+        raise NegotiationError("MALFORMED", "a MassCancel in a dialogue")
     form, count = _FORMS[Kind(header.kind)]
     payload = form.parse(Fields(unpack(data), count, form.__name__))
     if isinstance(payload, Confirm):

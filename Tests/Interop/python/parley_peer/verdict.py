@@ -10,6 +10,7 @@ from .payload import (
     Accept,
     Confirm,
     Decline,
+    MassCancel,
     Mode,
     Offer,
     Pass,
@@ -187,7 +188,7 @@ class _Dialogue:
         if header.dialogue != dialogue_id(header.sender, header.receiver, payload.nonce):
             raise Stop("INVALID", "step 4: dialogue")
         for item in self.items.values():
-            if item.header.dialogue == PAIR_DIALOGUE and isinstance(item.payload, Reject | Decline):
+            if item.header.dialogue == PAIR_DIALOGUE and isinstance(item.payload, Reject | Decline | MassCancel):
                 continue
             if item.header.dialogue != header.dialogue:
                 if item.refused:
@@ -335,8 +336,13 @@ class _Dialogue:
         before = strand[: strand.index(decline_item)] if decline_item in strand else strand
         after = before[before.index(offer) + 1 :] if offer in before else []
         later = [i for i in after if i.header.created >= hold]
-        cancelled = any(isinstance(i.payload, QuoteCancel) and i.payload.offer == offer.id for i in later) or any(
-            isinstance(i.payload, Reject) and i.payload.target == offer.id for i in theirs
+        since = max(hold, offer.header.created)
+        cancelled = (
+            any(isinstance(i.payload, QuoteCancel) and i.payload.offer == offer.id for i in later)
+            or any(isinstance(i.payload, Reject) and i.payload.target == offer.id for i in theirs)
+            or any(
+                i.header.sender == owner and since <= i.header.created <= decline.decided for i in self._of(MassCancel)
+            )
         )
         superseded = any(isinstance(i.payload, Offer) for i in later)
         crossed = any(isinstance(i.payload, Accept) for i in later)
