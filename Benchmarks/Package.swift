@@ -2,7 +2,7 @@
 import PackageDescription
 
 // A package of its own, so that `swift build` at the root never compiles it. To add a benchmark, add its name here
-// and its file as Sources/NAME/NAME.swift. `BenchHandshake`, `BenchRecord`, `BenchStore`, `BenchTiming`, `BenchWebSocket` and the two
+// and its file as Sources/NAME/NAME.swift. `BenchHandshake`, `BenchRecord`, `BenchStore`, `BenchTiming`, `BenchTrade`, `BenchWebSocket` and the two
 // beside `CPlainOptions` stand with their targets below.
 let names = [
   "BenchBlack76",
@@ -52,6 +52,10 @@ let package = Package(
         linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("sodium")]),
       .executableTarget(
         name: "BenchHandshake", dependencies: ["CHandshakePeers", .product(name: "Parley", package: "Parley")],
+        swiftSettings: settings, linkerSettings: linkOpenSSL),
+      .target(name: "CLoopback"),
+      .executableTarget(
+        name: "BenchTrade", dependencies: ["CLoopback", .product(name: "Parley", package: "Parley")],
         swiftSettings: settings, linkerSettings: linkOpenSSL),
       .target(name: "CPlainSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
       .executableTarget(

@@ -140,6 +140,11 @@ extension Node {
 
   /// The dialogue whose id begins with `text`.
   func dialogue(_ text: String) throws(NodeError) -> (PeerSession, DialogueView) {
+    // Programs give the whole id: that must not take longer the more dialogues there have been.
+    if let id = [UInt8](hex: text).flatMap(DialogueID.init) {
+      for session in sessions.values { if let view = session.published[id] { return (session, view) } }
+      throw .unknown("dialogue \(text)")
+    }
     var found: [(PeerSession, DialogueView)] = []
     for session in sessions.values {
       for (id, view) in session.published where text.count >= 4 && id.description.hasPrefix(text) {
@@ -181,7 +186,7 @@ extension Node {
   /// Every dialogue that is open, or every one.
   func dialogues(all: Bool) -> [DialogueSummary] {
     sessions.values.flatMap { session in
-      session.published.values.filter { all || $0.phase.isOpen }.map { DialogueSummary($0, session) }
+      (all ? session.published : session.open).values.map { DialogueSummary($0, session) }
     }.sorted { $0.view.created < $1.view.created }
   }
 

@@ -137,7 +137,7 @@ extension Node {
 
   /// Answers what a restart or a lost channel left unanswered.
   private func reconsider(_ session: PeerSession) {
-    for view in session.published.values where view.role == .responder && view.phase == .open && view.expiry > .now {
+    for view in session.open.values where view.role == .responder && view.phase == .open && view.expiry > .now {
       // A quote carries the round of the counter that it answers. One from before the counter may still be live.
       if let counter = view.peerOffer, counter.offer.round > view.myOffer?.offer.round ?? 0 {
         answer(counter, in: view.id, session)
@@ -149,7 +149,7 @@ extension Node {
 
   /// Contracts traded, or in an Accept of this side, in all options together.
   private func committed() -> ExactDecimal {
-    sessions.values.flatMap(\.published.values).filter(\.phase.isInDoubt).reduce(tradedAmount) { total, view in
+    sessions.values.flatMap(\.open.values).filter(\.phase.isInDoubt).reduce(tradedAmount) { total, view in
       total.adding(view.request.lotsMax, of: view.request.legs)
     }
   }

@@ -98,7 +98,7 @@ public actor Node {
     documents = DocumentResolver(loop: loop, settings: configuration.resolver, limits: configuration.resolverLimits)
     gate = HandshakeGate(responder: signer.identity.did, limits: configuration.admissionLimits, now: .now)
     let box = NodeReference()
-    writer = JournalWriter(store: store) { report in box.node?.committed(report) }
+    writer = JournalWriter(store: store, limits: configuration.journalLimits) { report in box.node?.committed(report) }
     box.node = self
   }
 

@@ -2,6 +2,7 @@ internal import ParleyHandshake
 internal import ParleyIO
 public import ParleyIdentity
 public import ParleyNegotiation
+public import ParleyStore
 
 /// How a node runs.
 public struct NodeConfiguration: Sendable {
@@ -27,6 +28,8 @@ public struct NodeConfiguration: Sendable {
   public var limits = NegotiationLimits()
   /// Quotes for those who ask; `nil` for a node that only asks.
   public var quoting: Quoting?
+  /// What the journal's writer may hold, and commit at once.
+  public var journalLimits = JournalWriter.Limits()
   /// When the keys of a channel are renewed.
   var channelLimits = ChannelLimits()
   /// What those are granted who have not proved who they are.

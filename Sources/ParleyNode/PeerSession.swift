@@ -61,6 +61,8 @@ final class PeerSession {
 
   /// The dialogues as far as they are durable.
   private(set) var published: [DialogueID: DialogueView] = [:]
+  /// Those of them in which something can still happen.
+  private(set) var open: [DialogueID: DialogueView] = [:]
   /// How dialogues ended without a trade, in words.
   private(set) var endings: [DialogueID: String] = [:]
   /// The offer that this side accepted last, by dialogue.
@@ -90,7 +92,7 @@ final class PeerSession {
       throw .journal("the rows about \(peer.did.string) do not fold: \(error)")
     }
     // Those that are over too: a client may ask what became of its order.
-    for dialogue in dialogues { published[dialogue] = engine.dialogue(dialogue) }
+    for dialogue in dialogues { if let view = engine.dialogue(dialogue) { publish(view) } }
     trades = engine.trades
   }
 
@@ -278,7 +280,7 @@ final class PeerSession {
   }
 
   private func leave(_ pending: Pending) {
-    for view in pending.views { published[view.id] = view }
+    for view in pending.views { publish(view) }
     if let channel, pending.outcome.channel == channelNumber {
       for frame in pending.outcome.frames { channel.send(frame) }
     }
@@ -289,6 +291,11 @@ final class PeerSession {
       surroundings.log.warning("channel-fault", ["peer": peer.did.string, "why": "\(reason)"])
       detach()
     }
+  }
+
+  private func publish(_ view: DialogueView) {
+    published[view.id] = view
+    open[view.id] = view.phase.isOpen ? view : nil
   }
 
   private func note(_ event: SessionEvent) {
