@@ -45,6 +45,10 @@ public enum Frame: Hashable, Sendable {
   case ack(n: Int64, link: Hash256)
   /// Where the sender stands.
   case sync(Sync)
+  /// Asks what the other side's clock shows; `t1` is the sender's.
+  case ping(t1: UnixNanoseconds)
+  /// The answer: `t1` again, when the PING arrived, and when this left, by the sender's clock.
+  case pong(t1: UnixNanoseconds, t2: UnixNanoseconds, t3: UnixNanoseconds)
   /// The sender signs nothing more in this pair.
   case freeze(code: NegotiationCode, evidence: [UInt8])
   /// Means nothing.
@@ -73,6 +77,8 @@ public enum Frame: Hashable, Sendable {
       writer.append(link)
       return writer.bytes
     case .sync(let sync): return sync.encoded
+    case .ping(let t1): return Self.times(4, [t1])
+    case .pong(let t1, let t2, let t3): return Self.times(5, [t1, t2, t3])
     case .freeze(let code, let evidence):
       var writer = MessagePackWriter(reservingCapacity: evidence.count + 16)
       writer.appendArray(count: 3)
@@ -82,6 +88,14 @@ public enum Frame: Hashable, Sendable {
       return writer.bytes
     case .bye: return [0x91, 0x07]
     }
+  }
+
+  private static func times(_ type: UInt8, _ times: [UnixNanoseconds]) -> [UInt8] {
+    var writer = MessagePackWriter(reservingCapacity: 32)
+    writer.appendArray(count: 1 + times.count)
+    writer.append(type)
+    for time in times { writer.append(time) }
+    return writer.bytes
   }
 
   /// Reads a frame.
@@ -107,6 +121,19 @@ public enum Frame: Hashable, Sendable {
       try reader.finish()
       return .ack(n: n, link: link)
     case (0x9A, 3): return .sync(try Sync.decode(span))
+    case (0x92, 4):
+      var reader = try FieldReader(span, count: 2, base: 0)
+      _ = try reader.uint(1)
+      let t1 = try reader.time(2)
+      try reader.finish()
+      return .ping(t1: t1)
+    case (0x94, 5):
+      var reader = try FieldReader(span, count: 4, base: 0)
+      _ = try reader.uint(1)
+      let (t1, t2, t3) = (try reader.time(2), try reader.time(3), try reader.time(4))
+      try reader.finish()
+      guard t2 <= t3 else { throw Fault(.malformed, field: 4) }
+      return .pong(t1: t1, t2: t2, t3: t3)
     case (0x93, 6):
       var reader = try FieldReader(span, count: 3, base: 0)
       _ = try reader.uint(1)

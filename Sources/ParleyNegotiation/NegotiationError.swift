@@ -25,6 +25,10 @@ public enum NegotiationError: Error, Hashable, Sendable {
   case indicative
   /// By this node's clock the offer may end before an Accept of it arrives.
   case tooLate(expiry: UnixNanoseconds)
+  /// The peer's clock is not measured yet, on this channel or since a clock was set.
+  case clockUnmeasured
+  /// The peer's clock differs from this one by so many nanoseconds, or may.
+  case clocksApart(offset: Int64, bound: Int64)
   /// The request allows no more Counters.
   case noRoundsLeft
   /// The peer has not quoted yet.

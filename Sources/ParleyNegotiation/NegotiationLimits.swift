@@ -20,9 +20,11 @@ public struct NegotiationLimits: Hashable, Sendable {
   public var firmLots: Int64
   /// Legs that a request may have.
   public var legs: Int
-  /// The bound on the difference between the two clocks, in nanoseconds.
-  public var clockTolerance: Int64
-  /// What an Accept is given to arrive, in nanoseconds.
+  /// How far the two clocks may be apart, in nanoseconds; beyond, nothing is asked, offered or accepted.
+  public var clocksApart: Int64
+  /// PINGs that a peer may send in a second; more close the channel.
+  public var pingsPerSecond: Int
+  /// What an Accept is given to arrive at least, in nanoseconds.
   public var transitAllowance: Int64
 
   /// The protocol's defaults.
@@ -37,7 +39,8 @@ public struct NegotiationLimits: Hashable, Sendable {
     lotsInDoubt = QuoteRequest.lotsLimit
     firmLots = QuoteRequest.lotsLimit
     legs = QuoteRequest.legLimit
-    clockTolerance = 100_000_000
+    clocksApart = 2_000_000_000
+    pingsPerSecond = 20
     transitAllowance = 5_000_000
   }
 

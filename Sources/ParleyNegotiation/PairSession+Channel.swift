@@ -11,14 +11,14 @@ extension PairSession {
     precondition(state.incarnation != nil, "begin or restore the session first")
     channelCount += 1
     announced = nil
+    channel = .awaitingSync
+    clock.channelOpened()
     var outcome = Outcome(channel: channelCount)
     runTimers(journalTime(now), &outcome)
     if let code = state.frozen {
-      channel = .awaitingSync
       outcome.frames.append(Frame.freeze(code: code, evidence: []).encoded)
       return outcome
     }
-    channel = .awaitingSync
     outcome.frames.append(Frame.sync(sync(now)).encoded)
     return outcome
   }
@@ -35,6 +35,7 @@ extension PairSession {
   public mutating func receive(_ frame: [UInt8], now: UnixNanoseconds) -> Outcome {
     var outcome = Outcome(channel: channelCount)
     guard channel != .closed else { return outcome }
+    let isClockBehind = isClockBehind(now)
     let now = journalTime(now)
     let decoded: Frame
     do throws(Fault) {
@@ -54,6 +55,15 @@ extension PairSession {
         break
       }
       receive(sync, frame, now, &outcome)
+    case .ping(let t1):
+      if state.frozen != nil { break }
+      guard isInSync(&outcome) else { break }
+      receive(ping: t1, now, &outcome)
+    case .pong(let t1, let t2, let t3):
+      if state.frozen != nil { break }
+      guard isInSync(&outcome) else { break }
+      if isClockBehind { clock.discard() }
+      receive(pong: t1, t2, t3, now, &outcome)
     case .ack(let n, let link):
       if state.frozen != nil { break }
       guard isInSync(&outcome) else { break }
@@ -140,6 +150,7 @@ extension PairSession {
     }
     signOrderedCancel(now, &outcome)
     outcome.events.append(.synced(resent: state.outbox.count, peerClock: sync.now))
+    ping(now, &outcome)
   }
 
   /// Why the two journals cannot be continued; `nil` when they can.

@@ -136,16 +136,15 @@ extension PairSession {
   ) throws(NegotiationError) -> CommandResult {
     let order = try Self.order(clientOrderID, "accept", id, offer.bytes + [side.rawValue], lots)
     if let result = try repeated(order) { return result }
+    let wall = now
     let now = journalTime(now)
     try checkReady(binding: true, now)
     let dialogue = try openDialogue(id, now)
     guard let live = dialogue.peerLive, live.id == offer else { throw .noLiveOffer }
     guard live.offer.mode == .firm else { throw .indicative }
-    let arrival = now.advanced(byNanoseconds: limits.clockTolerance)
-      .advanced(byNanoseconds: limits.transitAllowance)
-    guard arrival <= live.expiry else { throw .tooLate(expiry: live.expiry) }
+    try checkAlive(live.expiry, wall)
     try checkNotHeld(dialogue, now)
-    if let overdue = state.openDialogues.compactMap(\.pending).first(where: { now > overdueTime($0) }) {
+    if let overdue = state.openDialogues.compactMap(\.pending).first(where: { now >= overdueTime($0) }) {
       throw .peerOverdue(overdue.accept)
     }
     let terms = try terms(dialogue, live, side, lots)
@@ -282,6 +281,7 @@ extension PairSession {
     if let code = state.frozen { throw .frozen(code) }
     guard state.peerIncarnation != nil, !awaitsFirstSync, channel == .synced || !binding else { throw .notConnected }
     guard binding else { return }
+    if let clock = apart(now) { throw .clocksApart(offset: clock.offset, bound: clock.bound) }
     let bytes = min(limits.unackedBytes, Int(clamping: peerLimits?.unackedBytes ?? .max))
     guard state.outboxByteCount + Statement.byteLimit(of: .accept) <= bytes else { throw .limit("unackedBytes") }
     // Half of what the peer takes: its seconds are not this side's.

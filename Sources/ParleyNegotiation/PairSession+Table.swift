@@ -70,7 +70,8 @@ extension PairSession {
 
   /// A request or offer whose end has passed, or that comes from the future.
   private func clockFault(_ header: Header, _ now: UnixNanoseconds) -> Fault? {
-    if now.advanced(byNanoseconds: -limits.clockTolerance) > header.expiry { return Fault(.dead, field: 11) }
+    if clock.estimate(at: now).isDead(header.expiry, now) { return Fault(.dead, field: 11) }
+    if apart(now) != nil { return Fault(.clock, "the clocks are too far apart") }
     return header.created > now.advanced(byNanoseconds: 2_000_000_000) ? Fault(.clock, field: 10) : nil
   }
 

@@ -14,16 +14,22 @@ extension PairSession {
 
   /// When ``poll(now:)`` will have something to do; `nil` when only a frame or a command can change that.
   public var nextDeadline: UnixNanoseconds? {
+    guard state.frozen == nil, channel == .synced, let ping = clock.nextPing else { return nextEnding }
+    return min(nextEnding ?? ping, ping)
+  }
+
+  /// When something ends, or is overdue.
+  var nextEnding: UnixNanoseconds? {
     guard state.frozen == nil else { return nil }
     var next: UnixNanoseconds?
     func note(_ time: UnixNanoseconds) { next = min(next ?? time, time) }
     for dialogue in state.openDialogues {
       if let mine = dialogue.myOffer { note(mine.expiry.advanced(byNanoseconds: 1)) }
-      if let theirs = dialogue.peerLive { note(afterPeers(theirs.expiry)) }
+      if let theirs = dialogue.peerLive { note(clock.end(of: theirs.expiry)) }
       if let pending = dialogue.pending {
-        if !reported.contains(pending.accept) { note(overdueTime(pending).advanced(byNanoseconds: 1)) }
+        if !reported.contains(pending.accept) { note(overdueTime(pending)) }
       } else if dialogue.myOffer == nil, dialogue.peerLive == nil {
-        note(requestEnd(dialogue).advanced(byNanoseconds: 1))
+        note(requestEnd(dialogue))
       }
     }
     for id in state.unacknowledged {
@@ -33,21 +39,15 @@ extension PairSession {
     return next
   }
 
-  /// The first instant at which a deadline of the peer's is surely over.
-  private func afterPeers(_ expiry: UnixNanoseconds) -> UnixNanoseconds {
-    expiry.advanced(byNanoseconds: limits.clockTolerance).advanced(byNanoseconds: 1)
-  }
-
-  /// The last instant at which the request may not be over yet.
+  /// The first instant at which the request is over.
   private func requestEnd(_ dialogue: Dialogue) -> UnixNanoseconds {
-    dialogue.role == .requester
-      ? dialogue.expiry : dialogue.expiry.advanced(byNanoseconds: limits.clockTolerance)
+    dialogue.role == .requester ? dialogue.expiry.advanced(byNanoseconds: 1) : clock.end(of: dialogue.expiry)
   }
 
-  /// Until when the verdict should be here.
+  /// From when the verdict should be here: the offer is surely over, and a round trip since.
   func overdueTime(_ pending: Dialogue.Pending) -> UnixNanoseconds {
-    pending.expiry.advanced(byNanoseconds: limits.clockTolerance)
-      .advanced(byNanoseconds: limits.clockTolerance).advanced(byNanoseconds: limits.transitAllowance)
+    let transit = clock.estimate(at: pending.expiry).transit
+    return clock.end(of: pending.expiry.advanced(byNanoseconds: transit).advanced(byNanoseconds: transit))
   }
 
   /// This side's live offer, if it is alive at `now`.
@@ -58,20 +58,21 @@ extension PairSession {
   /// Whether the dialogue ends at `now` for want of anything live.
   func isPast(_ dialogue: Dialogue, _ now: UnixNanoseconds) -> Bool {
     guard dialogue.isOpen, dialogue.pending == nil, aliveMine(dialogue, now) == nil else { return false }
-    if let theirs = dialogue.peerLive, now < afterPeers(theirs.expiry) { return false }
-    return now > requestEnd(dialogue)
+    if let theirs = dialogue.peerLive, now < clock.end(of: theirs.expiry) { return false }
+    return now >= requestEnd(dialogue)
   }
 
   mutating func runTimers(_ now: UnixNanoseconds, _ outcome: inout Outcome) {
     guard state.frozen == nil else { return }
+    ping(now, &outcome)
     for id in state.open {
       guard let dialogue = state.dialogues[id] else { continue }
       if dialogue.myOffer != nil, aliveMine(dialogue, now) == nil { record(.ended(id, .myOffer), now, &outcome) }
-      if let theirs = dialogue.peerLive, now >= afterPeers(theirs.expiry) {
+      if let theirs = dialogue.peerLive, now >= clock.end(of: theirs.expiry) {
         record(.ended(id, .peerOffer), now, &outcome)
       }
       if isPast(dialogue, now) { record(.ended(id, .dialogue), now, &outcome) }
-      if let pending = dialogue.pending, now > overdueTime(pending), reported.insert(pending.accept).inserted {
+      if let pending = dialogue.pending, now >= overdueTime(pending), reported.insert(pending.accept).inserted {
         outcome.events.append(.overdue(id, accept: pending.accept))
       }
     }

@@ -43,6 +43,8 @@ public struct PairSession: ~Copyable {
   /// The link that the peer announced for a statement which is still to come.
   var announced: (n: Int64, link: Hash256)?
   var rates: Rates
+  /// What the channel's PINGs have shown of the peer's clock.
+  var clock: PeerClock
   /// Times of gaps since the last statement that was received in order.
   var gaps: [UnixNanoseconds] = []
   /// What has been reported as overdue or unacknowledged since the start.
@@ -67,6 +69,7 @@ public struct PairSession: ~Copyable {
     self.policy = policy
     state = PairState(local: signer.identity.did.string, peer: peer.did.string)
     rates = Rates()
+    clock = PeerClock(transitAllowance: limits.transitAllowance, widest: limits.clocksApart)
   }
 
   // MARK: Starting

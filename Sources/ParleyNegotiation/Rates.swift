@@ -23,6 +23,7 @@ struct Rates: Equatable {
   }
 
   var statements = Window(length: 1_000_000_000)
+  var pings = Window(length: 1_000_000_000)
   var rejects = Window(length: 1_000_000_000)
   var requests = Window(length: 60_000_000_000)
   var ownStatements = Window(length: 1_000_000_000)

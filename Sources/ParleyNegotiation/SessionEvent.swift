@@ -121,6 +121,8 @@ public enum ChannelClose: Hashable, Sendable {
   case gap(expected: Int64, got: Int64)
   /// More statements in a second than the limits allow.
   case statementRate
+  /// More PINGs in a second than the limits allow.
+  case pingRate
   /// More faults in a second than the limits allow.
   case rejectRate
 }

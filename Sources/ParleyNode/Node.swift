@@ -142,8 +142,15 @@ public actor Node {
     NodeStatus(
       did: identity.did.string, listen: listenURL, control: configuration.home.controlSocketPath,
       connected: sessions.values.filter(\.isSynced).map(\.peer.did.string).sorted(),
-      channels: channels.values.compactMap(\.status).sorted { $0.peer < $1.peer },
+      channels: channels.values.compactMap(status).sorted { $0.peer < $1.peer },
       entries: store.head.size, quoting: configuration.quoting?.summary)
+  }
+
+  private func status(_ channel: PeerChannel) -> ChannelStatus? {
+    guard var status = channel.status else { return nil }
+    let clock = sessions.values.first { $0.uses(channel) }?.peerClock
+    status.clock = clock.map { ClockStatus(offset: .nanoseconds($0.offset), bound: .nanoseconds($0.bound)) }
+    return status
   }
 
   /// Returns when the node has stopped, after ``stop()`` or by itself.

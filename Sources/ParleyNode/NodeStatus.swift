@@ -52,6 +52,8 @@ public struct ChannelStatus: Hashable, Sendable {
   public let isInitiator: Bool
   /// How long the last ping through the channel took; `nil` before the first answer.
   public let roundTrip: Duration?
+  /// How the peer's clock stands against this one; `nil` while it is not measured.
+  public var clock: ClockStatus?
   /// Streams that are open: one is the negotiation's, one a side measures round trips.
   public let streams: Int
   /// Streams that did not end in order.
@@ -68,12 +70,13 @@ public struct ChannelStatus: Hashable, Sendable {
     [
       "peer": .string(peer), "role": isInitiator ? "initiator" : "responder",
       "round_trip_ms": roundTrip.map { JSONValue.number(Self.milliseconds($0)) } ?? .null,
-      "streams": .integer(Int64(streams)), "streams_reset": .integer(Int64(resetStreams)),
-      "pings_lost": .integer(Int64(lostPings)), "sent": sent.json, "received": received.json,
+      "clock": clock?.json ?? .null, "streams": .integer(Int64(streams)),
+      "streams_reset": .integer(Int64(resetStreams)), "pings_lost": .integer(Int64(lostPings)),
+      "sent": sent.json, "received": received.json,
     ]
   }
 
-  private static func milliseconds(_ duration: Duration) -> Double {
+  fileprivate static func milliseconds(_ duration: Duration) -> Double {
     (duration / .microseconds(1)).rounded() / 1_000
   }
 }
@@ -83,6 +86,20 @@ extension ChannelStatus.Direction {
     [
       "epoch": .integer(Int64(epoch)), "records": .integer(Int64(clamping: records)),
       "bytes": .integer(Int64(clamping: bytes)),
+    ]
+  }
+}
+
+/// How a peer's clock stands against this one.
+public struct ClockStatus: Hashable, Sendable {
+  /// What the peer's clock shows more than this one.
+  public let offset: Duration
+  /// How far that may be wrong.
+  public let bound: Duration
+
+  var json: JSONValue {
+    [
+      "offset_ms": .number(ChannelStatus.milliseconds(offset)), "bound_ms": .number(ChannelStatus.milliseconds(bound)),
     ]
   }
 }

@@ -58,6 +58,7 @@ final class PeerSession {
   /// The engine's number of the channel in use; 0 without one.
   private var channelNumber = 0
   private var timer: ScheduledWork?
+  private var watch = ClockWatch(wall: .now, steady: PeerSession.steady())
 
   /// The dialogues as far as they are durable.
   private(set) var published: [DialogueID: DialogueView] = [:]
@@ -166,7 +167,7 @@ final class PeerSession {
   /// The peer's SYNC may be here before this side's own could leave: it waits. Nothing but a SYNC, FREEZE or BYE can
   /// come before the peer has seen ours.
   func receive(_ frame: [UInt8]) {
-    guard opensWhenDrained else { return handle(engine.receive(frame, now: .now)) }
+    guard opensWhenDrained else { return handle(engine.receive(frame, now: time())) }
     guard early.count < Self.earlyFrameLimit else { return detach() }
     early.append(frame)
   }
@@ -178,16 +179,16 @@ final class PeerSession {
   private func openIfDrained() {
     guard opensWhenDrained, queue.isEmpty else { return }
     opensWhenDrained = false
-    let outcome = engine.channelOpened(now: .now)
+    let outcome = engine.channelOpened(now: time())
     channelNumber = outcome.channel
     handle(outcome)
     let frames = early
     early = []
-    for frame in frames { handle(engine.receive(frame, now: .now)) }
+    for frame in frames { handle(engine.receive(frame, now: time())) }
   }
 
   /// Signs nothing more for this peer, and tells it why.
-  func freeze(_ code: NegotiationCode) { handle(engine.freeze(code, now: .now)) }
+  func freeze(_ code: NegotiationCode) { handle(engine.freeze(code, now: time())) }
 
   // MARK: Commands
 
@@ -198,6 +199,7 @@ final class PeerSession {
     _ isolation: isolated Node,
     _ command: (inout PairSession) throws(NegotiationError) -> CommandResult
   ) async throws(NodeError) -> DialogueID {
+    _ = time()
     let result: CommandResult
     do {
       result = try command(&engine)
@@ -223,6 +225,7 @@ final class PeerSession {
 
   /// Carries out one command of the node's own, such as a quote, without waiting.
   func performNow(_ command: (inout PairSession) throws(NegotiationError) -> CommandResult) throws(NegotiationError) {
+    _ = time()
     let result = try command(&engine)
     handle(result.outcome, touching: result.dialogue)
   }
@@ -310,6 +313,25 @@ final class PeerSession {
 
   // MARK: Time
 
+  private static let origin = ContinuousClock.now
+
+  /// A clock that is never set.
+  private static func steady() -> UnixNanoseconds {
+    UnixNanoseconds(Int64((ContinuousClock.now - origin) / .nanoseconds(1)))
+  }
+
+  /// What the peer's clock shows more than this one, and how far that may be wrong; `nil` while it is not measured.
+  var peerClock: PeerClock.Estimate? { isSynced ? engine.peerClock(now: .now) : nil }
+
+  /// The wall clock; where it was set since it was read last, the peer's is measured again.
+  private func time() -> UnixNanoseconds {
+    let now = UnixNanoseconds.now
+    guard watch.hasStepped(wall: now, steady: Self.steady()) else { return now }
+    surroundings.log.warning("clock-stepped", ["peer": peer.did.string])
+    handle(engine.clockStepped(now: now))
+    return now
+  }
+
   private func schedule() {
     timer?.cancel()
     timer = nil
@@ -319,7 +341,7 @@ final class PeerSession {
   }
 
   /// Ends what has run out.
-  func poll() { handle(engine.poll(now: .now)) }
+  func poll() { handle(engine.poll(now: time())) }
 
   /// Stops timers; the session is of no use afterwards.
   func stop() {
@@ -369,6 +391,9 @@ extension NegotiationError {
     case .noLiveOffer: "no offer of the other side is live: it expired, or was taken back"
     case .indicative: "the offer is only indicative"
     case .tooLate(let expiry): "the offer ends at \(expiry.iso8601): an accept may not arrive in time"
+    case .clockUnmeasured: "the other side's clock is not measured yet: try again in a second"
+    case .clocksApart(let offset, let bound):
+      "the other side's clock shows \(offset / 1_000_000) ms more than this one, ± \(bound / 1_000_000) ms; set the clock that is wrong"
     case .noRoundsLeft: "no counter is left in this negotiation"
     case .notQuotedYet: "the other side has not quoted yet"
     case .invalid(let fault): "that makes no valid statement: \(fault)"

@@ -51,8 +51,17 @@ enum Rendering {
       "\(channel[key]?["records"]?.int64Value ?? 0) records, \(channel[key]?["bytes"]?.int64Value ?? 0) bytes"
     }
     let (streams, epoch) = (channel["streams"]?.int64Value ?? 0, channel["sent"]?["epoch"]?.int64Value ?? 0)
+    let clock =
+      if let clock = channel["clock"], let offset = clock["offset_ms"]?.doubleValue,
+        let bound = clock["bound_ms"]?.doubleValue
+      {
+        "its clock shows \(offset) ms more than this one, ± \(bound) ms"
+      } else {
+        "its clock is not measured yet"
+      }
     return [
       "  channel    \(shortDID(channel["peer"]?.stringValue ?? ""))  \(time), \(streams) streams, epoch \(epoch)",
+      "             \(clock)",
       "             sent \(direction("sent"))", "             received \(direction("received"))",
     ]
   }

@@ -156,7 +156,8 @@ struct CodingTests {
 
   static let frames: [Frame] = [
     .data(n: 1, statement: []), .data(n: .max, statement: [UInt8](repeating: 1, count: 300)),
-    .ack(n: 0, link: .zero), .ack(n: .max, link: Samples.spec),
+    .ack(n: 0, link: .zero), .ack(n: .max, link: Samples.spec), .ping(t1: .start), .ping(t1: UnixNanoseconds(0)),
+    .pong(t1: .start, t2: UnixNanoseconds(0), t3: UnixNanoseconds(.max)), .pong(t1: .start, t2: .start, t3: .start),
     .freeze(code: .fork, evidence: [UInt8](repeating: 2, count: Frame.evidenceByteLimit)), .bye,
     .sync(
       Sync(
@@ -176,7 +177,7 @@ struct CodingTests {
       #expect(throws: Fault.self) { try Frame.decode(Array(bytes[..<count])) }
     }
     #expect(throws: Fault.self) { try Frame.decode(bytes + [0]) }
-    for type in [0, 4, 5, 8, 127] as [UInt8] {
+    for type in [0, 4, 5, 8, 127] as [UInt8] where type != bytes[1] {
       #expect(throws: Fault.self) { try Frame.decode([bytes[0], type] + bytes.dropFirst(2)) }
     }
   }
@@ -187,6 +188,11 @@ struct CodingTests {
       try Frame.decode(Frame.data(n: 1, statement: [UInt8](repeating: 0, count: Frame.byteLimit)).encoded)
     }
     #expect(throws: Fault.self) { try Frame.decode(Frame.data(n: 0, statement: []).encoded) }
+    #expect(throws: Fault.self) { try Frame.decode(Frame.ping(t1: UnixNanoseconds(-1)).encoded) }
+    // An answer that left before the question came.
+    #expect(throws: Fault.self) {
+      try Frame.decode(Frame.pong(t1: .start, t2: .start, t3: .start + .nanoseconds(-1)).encoded)
+    }
     guard case .sync(let good) = Self.frames.last else { return }
     let changes: [(inout Sync) -> Void] = [
       { $0.sent = 1 }, { $0.received = 1 }, { $0.sentLink = Samples.spec }, { $0.receivedLink = Samples.spec },

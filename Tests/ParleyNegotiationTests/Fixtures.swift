@@ -74,7 +74,10 @@ final class Peer {
   private(set) var outbox: [[UInt8]] = []
   private(set) var close: ChannelClose?
 
-  init(_ signer: LocalSigner, to other: LocalSigner, limits: NegotiationLimits = NegotiationLimits()) {
+  init(
+    _ signer: LocalSigner, to other: LocalSigner, limits: NegotiationLimits = NegotiationLimits(),
+    start: UnixNanoseconds = .start
+  ) {
     self.signer = signer
     self.other = other
     self.limits = limits
@@ -82,7 +85,7 @@ final class Peer {
     take(
       session.begin(
         incarnation: Array(Hash256.tagged("incarnation", signer.identity.ed25519.raw).bytes.prefix(16)),
-        now: .start))
+        now: start))
   }
 
   func take(_ outcome: Outcome) {
@@ -131,13 +134,17 @@ final class Pair {
   let taker: Peer
   let maker: Peer
   var now = UnixNanoseconds.start
+  /// What the maker's clock shows more.
+  let makerAhead: Duration
+  var makerNow: UnixNanoseconds { now + makerAhead }
 
   init(
     _ takerSigner: LocalSigner = Traders.taker, _ makerSigner: LocalSigner = Traders.maker,
-    limits: NegotiationLimits = NegotiationLimits()
+    limits: NegotiationLimits = NegotiationLimits(), makerAhead: Duration = .zero
   ) {
+    self.makerAhead = makerAhead
     taker = Peer(takerSigner, to: makerSigner, limits: limits)
-    maker = Peer(makerSigner, to: takerSigner, limits: limits)
+    maker = Peer(makerSigner, to: takerSigner, limits: limits, start: .start + makerAhead)
     connect()
   }
 
@@ -146,7 +153,7 @@ final class Pair {
     maker.session.channelClosed()
     _ = (taker.drain(), maker.drain())
     taker.open(now)
-    maker.open(now)
+    maker.open(makerNow)
     settle()
   }
 
@@ -155,7 +162,7 @@ final class Pair {
     while true {
       let (fromTaker, fromMaker) = (taker.drain(), maker.drain())
       if fromTaker.isEmpty, fromMaker.isEmpty { return }
-      for frame in fromTaker { maker.take(maker.session.receive(frame, now: now)) }
+      for frame in fromTaker { maker.take(maker.session.receive(frame, now: makerNow)) }
       for frame in fromMaker { taker.take(taker.session.receive(frame, now: now)) }
     }
   }
@@ -169,7 +176,7 @@ final class Pair {
 
   @discardableResult
   func quote(_ id: DialogueID, _ draft: OfferDraft = Samples.twoWay()) throws -> StatementID {
-    let result = maker.take(try maker.session.quote(id, draft, now: now))
+    let result = maker.take(try maker.session.quote(id, draft, now: makerNow))
     settle()
     return result.statement
   }

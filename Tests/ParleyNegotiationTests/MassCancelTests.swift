@@ -115,13 +115,14 @@ struct MassCancelTests {
       let scene = try Scene()
       let (pair, maker) = (scene.pair, scene.pair.maker)
       let offer = try #require(pair.taker.session.dialogue(scene.live)?.peerOffer)
+      // An Accept that does not arrive before the restart: it follows the taker's SYNC.
+      pair.taker.take(try pair.taker.session.accept(scene.live, offer: offer.id, side: .buy, lots: 1, now: pair.now))
       pair.taker.session.channelClosed()
+      _ = pair.taker.drain()
       try maker.restart()
       pair.taker.open(pair.now)
       maker.open(pair.now)
-      // The taker has the maker's SYNC and accepts; its SYNC and Accept are on the wire.
       for frame in maker.drain() { pair.taker.take(pair.taker.session.receive(frame, now: pair.now)) }
-      pair.taker.take(try pair.taker.session.accept(scene.live, offer: offer.id, side: .buy, lots: 1, now: pair.now))
       let result = try maker.session.massCancel(code: .killed, now: pair.now)
       #expect(result.isDeferred && result.cancelled == [scene.live] && result.held == [scene.held])
       maker.take(result.outcome)

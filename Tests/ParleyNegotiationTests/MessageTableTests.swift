@@ -351,7 +351,7 @@ struct MessageTableTests {
     let confirm = script.heard.last!
     #expect(script.say(.tradeAck(TradeAck(confirm: Samples.spec)), in: stage.dialogue) == .reject(.unsolicited))
     #expect(script.say(.tradeAck(TradeAck(confirm: confirm.id)), in: stage.dialogue) == .nothing)
-    #expect(script.peer.session.nextDeadline == nil)
+    #expect(script.peer.session.nextEnding == nil)
   }
 
   @Test("after the verdict a passed dialogue closes, or is a trade all the same")

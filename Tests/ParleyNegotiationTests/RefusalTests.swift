@@ -66,11 +66,11 @@ struct RefusalTests {
     },
     .init(testDescription: "expired", answer: .reject(.dead)) { _, header in
       header.created = header.created + .seconds(-5)
-      header.expiry = header.created + .milliseconds(4_899)
+      header.expiry = header.created + .nanoseconds(4_999_999_999)
     },
-    .init(testDescription: "expired, but not surely", answer: .nothing) { _, header in
+    .init(testDescription: "at its end", answer: .nothing) { _, header in
       header.created = header.created + .seconds(-5)
-      header.expiry = header.created + .milliseconds(4_900)
+      header.expiry = header.created + .seconds(5)
     },
     .init(testDescription: "from the future", answer: .reject(.clock)) { _, header in
       header.created = header.created + .seconds(2) + .nanoseconds(1)

@@ -50,6 +50,8 @@ final class Simulation {
 
   let seed: UInt64
   let rule: Rule
+  /// How far each clock may be from the time that runs here.
+  let offsetBound: Int64
   var random: SplitMix64
   var now = UnixNanoseconds.start
   let taker: Machine
@@ -63,11 +65,11 @@ final class Simulation {
     self.seed = seed
     self.rule = rule
     random = SplitMix64(seed: seed)
-    // Together within the tolerance of 100 ms.
-    taker = Machine(
-      "taker", Traders.taker, Traders.maker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
-    maker = Machine(
-      "maker", Traders.maker, Traders.taker, offset: Int64.random(in: -45_000_000...45_000_000, using: &random))
+    // One pair in ten is further apart than is traded on: by minutes.
+    let most: Int64 = seed % 10 == 9 ? 600_000_000_000 : 700_000_000
+    offsetBound = most
+    taker = Machine("taker", Traders.taker, Traders.maker, offset: Int64.random(in: -most...most, using: &random))
+    maker = Machine("maker", Traders.maker, Traders.taker, offset: Int64.random(in: -most...most, using: &random))
     for machine in [taker, maker] { begin(machine) }
   }
 
@@ -119,7 +121,7 @@ final class Simulation {
       switch try! Frame.decode(frame) {
       case .ack(let n, _): machine.acknowledgedOnWire = max(machine.acknowledgedOnWire, n)
       case .data(let n, _): machine.sentOnWire = max(machine.sentOnWire, n)
-      case .sync, .freeze, .bye: break
+      case .sync, .ping, .pong, .freeze, .bye: break
       }
     }
   }
@@ -177,7 +179,7 @@ final class Simulation {
   // MARK: Running
 
   /// Random steps, then a network that works and clocks that run until all has ended.
-  func run(steps: Int = 120) {
+  func run(steps: Int = 160) {
     connect()
     for _ in 0..<steps where violations.isEmpty { step() }
     heal()
@@ -185,7 +187,7 @@ final class Simulation {
   }
 
   private func step() {
-    now = now + .milliseconds(Int.random(in: 0...(chance(2) ? 2_500 : 25), using: &random))
+    now = now + .milliseconds(Int.random(in: 0...(chance(2) ? 2_500 : 15), using: &random))
     let machine = chance(50) ? taker : maker
     if !isUp, chance(20) { connect() }
     switch Int.random(in: 0..<100, using: &random) {
@@ -236,7 +238,7 @@ final class Simulation {
     let middle = Int64.random(in: 90...110, using: &random)
     return Samples.twoWay(
       bid: middle - 3, ask: middle + 3, mode: chance(10) ? .indicative : .firm,
-      lifetime: Int64.random(in: 300_000_000...4_000_000_000, using: &random),
+      lifetime: Int64.random(in: 300_000_000...12_000_000_000, using: &random),
       hold: chance(20) ? 150_000_000 : 0)
   }
 
@@ -253,7 +255,7 @@ final class Simulation {
       return take(machine, result.outcome)
     }
     machine.orders += 1
-    let draft = Samples.request(lifetime: Int64.random(in: 2_000_000_000...8_000_000_000, using: &random))
+    let draft = Samples.request(lifetime: Int64.random(in: 4_000_000_000...12_000_000_000, using: &random))
     let nonce = random.bytes(16)
     let id = "order \(machine.orders)"
     guard let result = try? machine.session.requestQuote(draft, nonce: nonce, clientOrderID: id, now: now) else {

@@ -74,6 +74,7 @@ public func fuzzPairSession(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
     case 8...10: act(&taker, now, &tape)
     case 11...13: act(&maker, now, &tape)
     case 14:
+      if code & 0x80 != 0 { taker.take(taker.session.clockStepped(now: now)) }
       taker.take(taker.session.poll(now: now))
       maker.take(maker.session.poll(now: now))
     default: deliver(&maker, &taker, now, &tape, changes: false)
@@ -92,7 +93,8 @@ private func open(_ taker: inout Machine, _ maker: inout Machine, _ now: UnixNan
   maker.take(maker.session.channelOpened(now: now))
 }
 
-/// Hands over all that waits; where asked, the first statement changed in one byte and signed again.
+/// Hands over all that waits; where asked, the first statement changed in one byte and signed again, and answers of the
+/// clock with other times.
 private func deliver(
   _ from: inout Machine, _ to: inout Machine, _ now: UnixNanoseconds, _ tape: inout Tape, changes: Bool
 ) {
@@ -100,6 +102,14 @@ private func deliver(
   from.wire = []
   if changes, let part = tape.next(), let offset = tape.next(), let bits = tape.next() {
     for index in frames.indices {
+      if case .pong(let t1, let t2, let t3)? = try? Frame.decode(frames[index]) {
+        let change = Int64(offset) << Int64(min(bits, 62))
+        frames[index] =
+          Frame.pong(
+            t1: part & 4 == 0 ? t1 : t1.advanced(byNanoseconds: 1), t2: part & 8 == 0 ? t2 : UnixNanoseconds(0),
+            t3: UnixNanoseconds(max(t3.rawValue, t3.advanced(byNanoseconds: change).rawValue))
+          ).encoded
+      }
       guard case .data(let n, let bytes)? = try? Frame.decode(frames[index]), let envelope = try? Envelope(bytes) else {
         continue
       }

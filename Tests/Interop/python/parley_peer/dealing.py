@@ -76,6 +76,14 @@ class Dealing:
                 self.desk.session.outbox = []
                 await self.connection.send(*frames)
 
+    async def ping(self) -> None:
+        """Asks the peer's time, each second."""
+        while True:
+            await asyncio.sleep(1)
+            self.desk.session.ping()
+            with suppress(Closed):
+                await self.flush()
+
     async def read(self) -> None:
         """Until the channel ends, which becomes the event `closed`."""
         self.desk.session.open_channel()
@@ -101,13 +109,14 @@ class Dealing:
 async def dealing(trader: Trader, connection: PeerConnection) -> AsyncIterator[Dealing]:
     """Reads in the background while the body runs."""
     dealing = Dealing(trader, connection)
-    reader = asyncio.create_task(dealing.read())
+    tasks = [asyncio.create_task(dealing.read()), asyncio.create_task(dealing.ping())]
     try:
         yield dealing
     finally:
-        reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await reader
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 @dataclass

@@ -42,16 +42,15 @@ Event = Callable[..., None]
 
 
 class Desk:
-    def __init__(self, signer: Signer, peer: Identity, event: Event, epsilon_ns: int = 100_000_000) -> None:
+    def __init__(self, signer: Signer, peer: Identity, event: Event) -> None:
         self.signer = signer
         self.me = signer.identity.did
         self.peer = peer
-        self.session = Session(self.me, peer.did, self.process, event)
+        self.session = Session(self.me, peer.did, self.process, event, self.now)
         self.dialogues: dict[bytes, Dialogue] = {}
         self.spec_hash: Callable[[str], bytes | None] = spec_hash
         self._pair_strand = Strand()
         self._event = event
-        self._epsilon = epsilon_ns
         self._now = 0
 
     def now(self) -> int:
@@ -142,7 +141,7 @@ class Desk:
 
     def may_accept(self, offer: OfferState) -> bool:
         """Alive on the owner's clock for sure (§8)."""
-        return offer.lives(self.now()) and self.now() + self._epsilon + 5_000_000 <= offer.end
+        return not offer.is_dead and self.session.clock.alive(offer.end, self.now())
 
     def cancel(self, dialogue: Dialogue, offer: OfferState) -> Statement:
         offer.fate = Code.CANCELLED
@@ -191,7 +190,7 @@ class Desk:
         self._event("received", kind=_kind_name(header.kind), id=statement.id.hex(), seq=header.seq)
         dialogue = self.dialogues.get(header.dialogue)
         if dialogue is not None:
-            dialogue.expire(received if dialogue.i_am_requester else received - self._epsilon)
+            dialogue.expire(received, self.session.clock.surely(received))
         ours = (header.sender, header.receiver) == (self.peer.did, self.me)
         fault, content, authentic = self._inspect(statement, header)
         chain: Code | None = None
@@ -303,10 +302,8 @@ class Desk:
             return Code.POLICY
         if request.witnesses or request.slot_key is not None:
             return Code.WITNESS
-        if now - self._epsilon > header.expiry:
-            return Code.DEAD
-        if header.created > now + 2 * SECOND:
-            return Code.CLOCK
+        if fault := self._clock_fault(header, now):
+            return fault
         known = all(self.spec_hash(leg.instrument) == leg.spec_hash for leg in request.legs)
         return None if known else Code.SPEC
 
@@ -373,9 +370,13 @@ class Desk:
         latest_hold = min(header.created + 5 * SECOND, header.expiry)
         if offer.hold_until and not (header.created <= offer.hold_until <= latest_hold and offer.mode == Mode.FIRM):
             return Code.TERMS
-        if now - self._epsilon > header.expiry:
+        return self._clock_fault(header, now)
+
+    def _clock_fault(self, header: Header, now: int) -> Code | None:
+        """A request or an offer that is over, or from too far ahead (§8)."""
+        if self.session.clock.surely(now) > header.expiry:
             return Code.DEAD
-        return Code.CLOCK if header.created > now + 2 * SECOND else None
+        return Code.CLOCK if self.session.clock.apart(now) or header.created > now + 2 * SECOND else None
 
     def _on_accept(self, dialogue: Dialogue | None, statement: Statement, accept: Accept, received: int) -> None:
         code = Code.UNKNOWN if dialogue is None else self._accept_fault(dialogue, accept, received)

@@ -65,8 +65,14 @@ class OfferState:
     def end(self) -> int:
         return self.header.expiry
 
+    @property
+    def is_dead(self) -> bool:
+        """Not counting its end by the clock."""
+        return self.fate is not None or self.rejected
+
     def lives(self, now: int) -> bool:
-        return self.fate is None and not self.rejected and now <= self.end
+        """`now` is its owner's."""
+        return not self.is_dead and now <= self.end
 
     def replacements(self, created: int) -> set[bytes]:
         """What the next offer of the same owner may name in `replaces` (§7), on the owner's clock."""
@@ -119,10 +125,11 @@ class Dialogue:
         if self.their_latest is not None and self.their_latest.fate is None:
             self.their_latest.fate = code
 
-    def expire(self, now: int) -> None:
-        """→C once the request is over and neither slot is live."""
-        offers = (self.my_latest, self.their_latest)
-        if now > self.expiry and not any(offer is not None and offer.lives(now) for offer in offers):
+    def expire(self, now: int, theirs: int) -> None:
+        """→C once the request is over and neither slot is live; `theirs` is the peer's time that has surely come."""
+        offers = ((self.my_latest, now), (self.their_latest, theirs))
+        over = (now if self.i_am_requester else theirs) > self.expiry
+        if over and not any(offer is not None and offer.lives(time) for offer, time in offers):
             self.phase = Phase.CLOSED if self.phase is Phase.OPEN else self.phase
 
     def close(self) -> None:

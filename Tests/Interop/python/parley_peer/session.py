@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .clock import PeerClock
 from .errors import NegotiationError
 from .packing import Fields, pack, unpack
 from .statement import NO_HASH, Code, Statement, code_name, malformed_id
@@ -19,14 +20,28 @@ MAX_EVIDENCE = 25600
 NO_INCARNATION = bytes(16)
 KEPT_IDS = 1024
 LIMITS = [64, 1 << 20, 200, 60]
+PINGS_A_SECOND = 20
 
 
 class FrameType(IntEnum):
     DATA = 1
     ACK = 2
     SYNC = 3
+    PING = 4
+    PONG = 5
     FREEZE = 6
     BYE = 7
+
+
+COUNTS = {
+    FrameType.DATA: 3,
+    FrameType.ACK: 3,
+    FrameType.SYNC: 10,
+    FrameType.PING: 2,
+    FrameType.PONG: 4,
+    FrameType.FREEZE: 3,
+    FrameType.BYE: 1,
+}
 
 
 class CloseChannel(NegotiationError):
@@ -89,7 +104,14 @@ class Strand:
 class Session:
     """Frames in through `receive`, frames out through `outbox`; each new statement goes to `process` once."""
 
-    def __init__(self, me: str, peer: str, process: Callable[[bytes], None], event: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        me: str,
+        peer: str,
+        process: Callable[[bytes], None],
+        event: Callable[..., None],
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.me = me
         self.peer = peer
         self.inc = secrets.token_bytes(16)
@@ -99,6 +121,9 @@ class Session:
         self.frozen: int | None = None
         self.synced = False
         self.outbox: list[bytes] = []
+        self.clock = PeerClock()
+        self.now = now
+        self._pings: list[int] = []
         self._statements: list[bytes] = []
         self._process = process
         self._event = event
@@ -110,6 +135,7 @@ class Session:
     def open_channel(self) -> None:
         """First thing on each new channel."""
         self.synced = False
+        self.clock.open_channel()
         self._promised = None
         self.outbox = [self._freeze_frame(b"") if self.frozen is not None else self.make_sync().encode()]
 
@@ -117,6 +143,11 @@ class Session:
         sent, recv = self.sent.count, self.received.count
         links = self.sent.link(sent), self.received.link(recv)
         return Sync(self.inc, self.peer_inc, sent, links[0], recv, links[1], time.time_ns())
+
+    def ping(self) -> None:
+        """Puts the PING out that is due."""
+        if self.synced and self.frozen is None and (t1 := self.clock.ping(self.now())) is not None:
+            self.outbox.append(pack([FrameType.PING.value, t1]))
 
     def append(self, statement: bytes, identifier: bytes) -> None:
         """Numbers a statement and puts its DATA out."""
@@ -149,10 +180,9 @@ class Session:
             raise error if isinstance(error, CloseChannel) else CloseChannel(error.code, error.detail) from error
 
     def _dispatch(self, kind: int, value: list) -> None:
-        counts = {FrameType.DATA: 3, FrameType.ACK: 3, FrameType.SYNC: 10, FrameType.FREEZE: 3, FrameType.BYE: 1}
-        if kind not in counts:
+        if kind not in COUNTS:
             raise CloseChannel("MALFORMED", f"frame type {kind}")
-        fields = Fields(value, counts[FrameType(kind)], FrameType(kind).name)
+        fields = Fields(value, COUNTS[FrameType(kind)], FrameType(kind).name)
         fields.any()
         match FrameType(kind):
             case FrameType.BYE:
@@ -171,10 +201,34 @@ class Session:
             case FrameType.DATA:
                 number, statement = fields.integer(1), fields.bytes(MAX_FRAME)
                 self._frozen_answer() if self.frozen is not None else self._data(number, statement)
+            case FrameType.PING:
+                self._ping(fields.integer())
+            case FrameType.PONG:
+                self._pong(fields.integer(), fields.integer(), fields.integer())
             case FrameType.ACK:
                 number, link = fields.integer(), fields.binary(32)
                 if self.frozen is None:
                     self._ack(number, link)
+
+    def _ping(self, t1: int) -> None:
+        if self.frozen is not None:
+            return
+        if not self.synced:
+            raise CloseChannel("PING_BEFORE_SYNC")
+        now = self.now()
+        self._pings = [moment for moment in self._pings if now - moment < 10**9] + [now]
+        if len(self._pings) > PINGS_A_SECOND:
+            raise CloseChannel("PING_RATE")
+        self.outbox.append(pack([FrameType.PONG.value, t1, now, now]))
+
+    def _pong(self, t1: int, t2: int, t3: int) -> None:
+        if t3 < t2:
+            raise CloseChannel("MALFORMED", "PONG")
+        if self.frozen is None:
+            if not self.synced:
+                raise CloseChannel("PONG_BEFORE_SYNC")
+            self.clock.pong(t1, t2, t3, self.now())
+            self.ping()
 
     def _frozen_answer(self) -> None:
         self.outbox.append(self._freeze_frame(b""))
@@ -203,6 +257,7 @@ class Session:
         self._promised = (sync.sent, sync.sent_link) if sync.sent > received.count else None
         resent = range(sync.recv + 1, sent.count + 1)
         self.outbox += [data_frame(number, self._statements[number - 1]) for number in resent]
+        self.ping()
         self._event("sync", sent=sync.sent, recv=sync.recv, first=not known, resent=len(resent))
 
     def _data(self, number: int, statement: bytes) -> None:
