@@ -59,6 +59,8 @@ struct Dialogue: Equatable {
   struct PeerOffer: Equatable {
     var live: LiveOffer
     var end: OfferEnd?
+    /// When it arrived, by this side's journal.
+    let arrived: UnixNanoseconds
   }
 
   let id: DialogueID

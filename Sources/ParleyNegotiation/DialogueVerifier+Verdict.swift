@@ -155,6 +155,10 @@ extension DialogueVerifier {
       let isDead = decline.content.received > end || isCancelled() || isSuperseded() || isCrossed()
       return isClosed(before, theirs, decline.content, isDead: isDead)
     case .terms, .lots: return termsFault(accept, offer) == code
+    case .blind:
+      guard let request, acceptEntry.header.from.hasSameBytes(as: request.entry.header.from) else { return false }
+      return acceptEntry.header.created
+        < request.entry.header.created.advanced(byNanoseconds: request.request.blindNanoseconds)
     case .chain: return acceptEntry.isRefused && breaksChain(acceptEntry)
     case .critical: return acceptEntry.header.extensions.contains(where: \.isCritical)
     default: return false

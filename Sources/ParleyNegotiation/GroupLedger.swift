@@ -59,6 +59,9 @@ extension Dialogue {
 
 // The cap of a group: docs/protocol/negotiation.md section 7.1.
 extension PairSession {
+  /// The dialogue in which a client's order was carried out; `nil` when there is none of that id.
+  public func dialogue(ofOrder id: String) -> DialogueID? { state.orders[Array(id.utf8)]?.dialogue }
+
   /// What this pair has bound in a group of requests; nothing in one that it does not know.
   public func ledger(of group: [UInt8]) -> GroupLedger { state.ledger(of: group) }
 

@@ -39,6 +39,8 @@ public enum NegotiationError: Error, Hashable, Sendable {
   case limit(String)
   /// The group's cap: this many lots are still free.
   case overCap(free: Int64)
+  /// The request's blind time is not over: until then nothing is countered or accepted.
+  case blind(until: UnixNanoseconds)
   /// A further request of a group asks for more than its cap, which is what the first one asked for.
   case aboveGroupCap(Int64)
   /// An earlier Accept is overdue: no new one to this peer.

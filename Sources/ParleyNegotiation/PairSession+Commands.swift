@@ -14,6 +14,8 @@ public struct RequestDraft: Hashable, Sendable {
   public var rounds: Int64
   /// 16 bytes shared by requests that fill one need; `nil` for a group of its own.
   public var group: [UInt8]?
+  /// How long Quotes stay hidden, in nanoseconds, at most five seconds: until then this side neither counters nor accepts.
+  public var blind: Int64
   /// Life, in nanoseconds, at most an hour.
   public var lifetime: Int64
   /// By when a trade is to be settled; 0 when not said.
@@ -22,7 +24,7 @@ public struct RequestDraft: Hashable, Sendable {
   /// Creates a draft.
   public init(
     legs: [Leg], lotsMin: Int64, lotsMax: Int64, side: RequestSide, rounds: Int64 = 3, group: [UInt8]? = nil,
-    lifetime: Int64 = 60_000_000_000, settleBy: UnixNanoseconds = UnixNanoseconds(0)
+    blind: Int64 = 0, lifetime: Int64 = 60_000_000_000, settleBy: UnixNanoseconds = UnixNanoseconds(0)
   ) {
     self.legs = legs
     self.lotsMin = lotsMin
@@ -30,6 +32,7 @@ public struct RequestDraft: Hashable, Sendable {
     self.side = side
     self.rounds = rounds
     self.group = group
+    self.blind = blind
     self.lifetime = lifetime
     self.settleBy = settleBy
   }
@@ -69,6 +72,9 @@ public struct OfferDraft: Hashable, Sendable {
 extension PairSession {
   /// Asks for quotes.
   ///
+  /// A peer that has no channel now is asked when it is back, as long as a SYNC with it was checked since the session was
+  /// made: the request waits in the journal, and arrives or has died by its end.
+  ///
   /// - Parameters:
   ///   - draft: What is asked.
   ///   - nonce: 16 random bytes.
@@ -82,13 +88,14 @@ extension PairSession {
     var request = QuoteRequest(
       nonce: nonce, group: draft.group, legs: draft.legs, lotsMin: draft.lotsMin, lotsMax: draft.lotsMax,
       side: draft.side, rounds: draft.rounds, settleBy: draft.settleBy)
+    request.blindNanoseconds = draft.blind
     var content = request
     content.nonce = []
     content.group = draft.group ?? []
     let order = try Self.order(clientOrderID, "request", .pair, content.encoded, draft.lifetime)
     if let result = try repeated(order) { return result }
     let now = journalTime(now)
-    try checkReady(binding: true, now)
+    try checkReady(binding: true, isRequest: true, now)
     try Self.check(.quoteRequest(request))
     if let fault = Self.unserved(request) { throw .invalid(fault) }
     try checkGroup(draft)
@@ -143,6 +150,7 @@ extension PairSession {
     guard let live = dialogue.peerLive, live.id == offer else { throw .noLiveOffer }
     guard live.offer.mode == .firm else { throw .indicative }
     try checkAlive(live.expiry, wall)
+    try checkBlind(dialogue, now)
     try checkNotHeld(dialogue, now)
     if let overdue = state.openDialogues.compactMap(\.pending).first(where: { now >= overdueTime($0) }) {
       throw .peerOverdue(overdue.accept)
@@ -225,6 +233,7 @@ extension PairSession {
       guard dialogue.isQuoted else { throw .notQuotedYet }
       guard dialogue.counterRound < dialogue.request.rounds else { throw .noRoundsLeft }
       offer.round = dialogue.counterRound + 1
+      try checkBlind(dialogue, now)
     } else {
       offer.round = dialogue.counterRound
     }
@@ -276,10 +285,13 @@ extension PairSession {
     }
   }
 
-  /// A command that is `binding` offers, asks or accepts, which needs the peer to be there.
-  mutating func checkReady(binding: Bool, _ now: UnixNanoseconds) throws(NegotiationError) {
+  /// A command that is `binding` offers, asks or accepts, which needs the peer to be there; a request can wait for it.
+  mutating func checkReady(
+    binding: Bool, isRequest: Bool = false, _ now: UnixNanoseconds
+  ) throws(NegotiationError) {
     if let code = state.frozen { throw .frozen(code) }
-    guard state.peerIncarnation != nil, !awaitsFirstSync, channel == .synced || !binding else { throw .notConnected }
+    let isThere = channel == .synced || isRequest || !binding
+    guard state.peerIncarnation != nil, !awaitsFirstSync, isThere else { throw .notConnected }
     guard binding else { return }
     if let clock = apart(now) { throw .clocksApart(offset: clock.offset, bound: clock.bound) }
     let bytes = min(limits.unackedBytes, Int(clamping: peerLimits?.unackedBytes ?? .max))

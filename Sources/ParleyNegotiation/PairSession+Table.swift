@@ -14,7 +14,7 @@ extension PairSession {
       return judge(offer, statement, dialogue, now)
     case .accept(let accept):
       guard let dialogue else { return .decline(Fault(.unknown)) }
-      return judge(accept, dialogue, now)
+      return judge(accept, statement.header, dialogue, now)
     case .confirm(let confirm): return judge(confirm, statement.header, dialogue)
     case .decline(let decline): return judge(decline, statement.header)
     case .quoteCancel(let cancel):
@@ -62,7 +62,6 @@ extension PairSession {
     if request.hedge != nil { return Fault(.policy, field: 104, "no hedges") }
     if request.isTopic { return Fault(.policy, field: 109, "named requests only") }
     if !request.isDisclosed { return Fault(.policy, field: 110, "disclosed requests only") }
-    if request.blindNanoseconds != 0 { return Fault(.policy, field: 111, "no blind time") }
     if !request.witnesses.isEmpty { return Fault(.witness, field: 112) }
     if request.slotKey != nil { return Fault(.witness, field: 113) }
     return request.settlement != 0 ? Fault(.policy, field: 114, "settlement between the parties only") : nil
@@ -90,6 +89,7 @@ extension PairSession {
       return .reject(Fault(.replaces, field: 102), .refusedOffer)
     }
     if isHeld(dialogue, header) { return .reject(Fault(.held)) }
+    if let fault = Self.blindFault(header, dialogue) { return .reject(fault, .refusedOffer) }
     if let fault = Self.termsFault(offer, header, dialogue.request, owner) { return .reject(fault, .refusedOffer) }
     if let fault = clockFault(header, now) { return .reject(fault, .refusedOffer) }
     return .effect()
@@ -141,7 +141,7 @@ extension PairSession {
     }
     for (side, field) in [(offer.bid, 106 as UInt8), (offer.ask, 107)] {
       guard let side else { continue }
-      guard side.lotsMax <= request.lotsMax, Terms.net(of: side, request) != nil else {
+      guard (request.lotsMin...request.lotsMax).contains(side.lotsMax), Terms.net(of: side, request) != nil else {
         return Fault(.terms, field: field)
       }
     }
@@ -150,7 +150,7 @@ extension PairSession {
 
   // MARK: Accept
 
-  private func judge(_ accept: Accept, _ dialogue: Dialogue, _ now: UnixNanoseconds) -> Judgement {
+  private func judge(_ accept: Accept, _ header: Header, _ dialogue: Dialogue, _ now: UnixNanoseconds) -> Judgement {
     switch dialogue.phase {
     case .traded: return .decline(Fault(.taken))
     case .closed: return .decline(Fault(.closed))
@@ -160,6 +160,7 @@ extension PairSession {
     if let end = dialogue.myDeadOffers[accept.offer] { return .decline(Fault(Self.code(for: end))) }
     guard let live = dialogue.myOffer, live.id == accept.offer else { return .decline(Fault(.unknown, field: 101)) }
     if now > live.expiry { return .decline(Fault(.late)) }
+    if let fault = Self.blindFault(header, dialogue) { return .decline(fault) }
     if live.offer.mode != .firm { return .decline(Fault(.indicative)) }
     do throws(Fault) {
       let terms = try Terms(

@@ -127,7 +127,7 @@ extension PairState {
     case .quote(let offer), .counter(let offer):
       dialogue.endPeerOffer(.superseded, &events)
       let live = LiveOffer(statement, offer)
-      dialogue.peerOffer = Dialogue.PeerOffer(live: live, end: effect == .full ? nil : .rejected)
+      dialogue.peerOffer = Dialogue.PeerOffer(live: live, end: effect == .full ? nil : .rejected, arrived: time)
       guard effect == .full else { break }
       dialogue.note(offer, statement.payload.kind)
       events.append(

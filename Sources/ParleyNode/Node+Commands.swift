@@ -36,7 +36,9 @@ extension Node {
       case "rfq": return try await requestQuote(request)
       case "quotes": return .array(try request.page(of: dialogues(all: request.flag("all"))).map(\.json))
       case "counter": return try await counter(request)
-      case "accept": return try await accept(request)
+      case "best": return try summary(of: group(request.text("group")))
+      case "accept":
+        return try await request.optionalText("group") == nil ? accept(request) : acceptBest(request)
       case "cancel": return try await cancel(request)
       case "pass": return try await pass(request)
       case "trades": return .array(try request.page(of: trades()).map(\.json))
@@ -68,20 +70,29 @@ extension Node {
 
   // MARK: Negotiating
 
-  private func requestQuote(_ request: ControlRequest) async throws -> JSONValue {
+  /// What is asked for; by default all of it, in one trade.
+  func requestDraft(_ request: ControlRequest) throws -> RequestDraft {
     let package = try Package(parsing: try request.text("instrument"))
     let lots = try package.lots(ExactDecimal(parsing: try request.text("amount")))
+    let least = try request.optionalText("min_amount").map { try package.lots(ExactDecimal(parsing: $0)) } ?? lots
     let side = try request.choice(
       "side", ["buy": RequestSide.buy, "sell": RequestSide.sell, "two-way": RequestSide.twoWay])
-    let draft = RequestDraft(
-      legs: package.requestLegs, lotsMin: lots.rawValue, lotsMax: lots.rawValue, side: side)
+    return RequestDraft(
+      legs: package.requestLegs, lotsMin: least.rawValue, lotsMax: lots.rawValue, side: side,
+      blind: try request.nanoseconds("blind_ms", upTo: 5_000) ?? 0,
+      lifetime: try request.nanoseconds("life_ms", upTo: 3_600_000) ?? 60_000_000_000)
+  }
+
+  private func requestQuote(_ request: ControlRequest) async throws -> JSONValue {
+    if let makers = try makers(request) { return try await requestQuotes(request, from: makers) }
+    let draft = try requestDraft(request)
     let session = try session(named: request.optionalText("with"))
     let dialogue = try await session.perform(self) { engine throws(NegotiationError) in
       try engine.requestQuote(
         draft, nonce: SystemRandom.bytes(16), clientOrderID: request.optionalText("client_order_id"), now: .now)
     }
     return try await settled(dialogue, in: session, within: request.wait) { view in
-      view.peerOffer != nil || view.phase != .open
+      view.hasVisibleOffer || view.phase != .open
     }.json
   }
 
@@ -125,7 +136,7 @@ extension Node {
   // MARK: Finding
 
   /// The peer that was named, or the only one that is connected.
-  private func session(named text: String?) throws(NodeError) -> PeerSession {
+  func session(named text: String?) throws(NodeError) -> PeerSession {
     let connected = sessions.values.filter(\.isSynced)
     guard let text else {
       guard connected.count == 1, let only = connected.first else {
@@ -157,7 +168,7 @@ extension Node {
   }
 
   /// What this node does: as said, or as asked for.
-  private func side(_ request: ControlRequest, _ view: DialogueView) throws -> Side {
+  func side(_ request: ControlRequest, _ view: DialogueView) throws -> Side {
     if request.optionalText("side") != nil {
       return try request.choice("side", ["buy": Side.buy, "sell": Side.sell])
     }
@@ -206,12 +217,12 @@ extension Node {
     while true {
       guard let view = session.published[dialogue] else { throw .unknown("dialogue \(dialogue)") }
       if isSettled(view) || ContinuousClock.now >= deadline || isStopping { return DialogueSummary(view, session) }
-      await change(of: dialogue, until: deadline)
+      await change(of: dialogue, until: view.nextLook(before: deadline))
     }
   }
 
-  /// Returns when something durable has happened in a dialogue, or at the deadline.
-  private func change(of dialogue: DialogueID, until deadline: ContinuousClock.Instant) async {
+  /// Returns when something durable has happened in a dialogue or group, or at the deadline.
+  func change(of dialogue: DialogueID, until deadline: ContinuousClock.Instant) async {
     nextWaiter += 1
     let number = nextWaiter
     let timer = loop.schedule(at: deadline) { [weak self] in

@@ -15,7 +15,7 @@ extension Node {
     case .traded(let trade): note(trade)
     default: break
     }
-    changed(event.dialogue ?? .pair)
+    changed(event.dialogue, in: session)
   }
 
   private func report(_ event: SessionEvent, of session: PeerSession) {
@@ -72,7 +72,8 @@ extension Node {
     guard !isJournalSlow else { return refuse(dialogue, Fault(.overload, "the journal is slow"), session) }
     do throws(MakerRefusal) {
       let quote = try quoting.maker.quote(
-        view.request.legs, lots: Lots(view.request.lotsMax), side: view.request.side, committed: committed(), now: .now)
+        view.request.legs, lots: quoting.lots(for: view.request, committed: committed()), side: view.request.side,
+        committed: committed(), now: .now)
       offer(bid: quote.bid, ask: quote.ask, in: view, quoting, session)
     } catch {
       refuse(dialogue, error.fault, session)
@@ -107,14 +108,17 @@ extension Node {
   private func offer(
     bid: Ticks?, ask: Ticks?, in view: DialogueView, _ quoting: Quoting, _ session: PeerSession
   ) {
-    let lots = (view.request.lotsMin, view.request.lotsMax)
+    let most = quoting.lots(for: view.request, committed: committed()).rawValue
     func side(_ net: Ticks?, _ unwanted: RequestSide) -> OfferSide? {
       guard view.request.side != unwanted, let net,
         let prices = quoting.maker.prices(of: view.request.legs, making: net, now: .now)
       else { return nil }
-      return OfferSide(prices: prices.map(\.rawValue), lotsMin: lots.0, lotsMax: lots.1)
+      return OfferSide(prices: prices.map(\.rawValue), lotsMin: view.request.lotsMin, lotsMax: most)
     }
-    let draft = OfferDraft(bid: side(bid, .buy), ask: side(ask, .sell), lifetime: quoting.quoteLife)
+    // It must live past the blind time, or nobody can take it.
+    let blind = max(0, UnixNanoseconds.now.nanoseconds(to: view.blindEnd))
+    let life = min(quoting.quoteLife + blind, Offer.firmLifeLimit)
+    let draft = OfferDraft(bid: side(bid, .buy), ask: side(ask, .sell), lifetime: life)
     guard draft.bid != nil || draft.ask != nil else {
       return refuse(view.id, Fault(.policy, "the package cannot be priced"), session)
     }

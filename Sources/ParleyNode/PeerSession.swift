@@ -126,6 +126,16 @@ final class PeerSession {
   /// What this pair has bound in a group, durable or on its way there.
   func ledger(of group: [UInt8]) -> GroupLedger { engine.ledger(of: group) }
 
+  /// The peer's offers for this node's requests of a group, durable or on their way there.
+  func candidates(of group: [UInt8], now: UnixNanoseconds) -> [BestQuotes.Candidate] {
+    engine.candidates(of: group, now: now)
+  }
+
+  /// The durable dialogue in which a client's order was carried out.
+  func published(order: String?) -> DialogueView? {
+    order.flatMap { engine.dialogue(ofOrder: $0) }.flatMap { published[$0] }
+  }
+
   // MARK: Channel
 
   /// Takes a new channel; the old one is dead before the new one's first frame.
@@ -223,11 +233,15 @@ final class PeerSession {
     return result
   }
 
-  /// Carries out one command of the node's own, such as a quote, without waiting.
-  func performNow(_ command: (inout PairSession) throws(NegotiationError) -> CommandResult) throws(NegotiationError) {
+  /// Carries out one command without waiting, such as a quote; `release` is called once what it decided is durable.
+  @discardableResult
+  func performNow(
+    _ command: (inout PairSession) throws(NegotiationError) -> CommandResult, release: (() -> Void)? = nil
+  ) throws(NegotiationError) -> CommandResult {
     _ = time()
     let result = try command(&engine)
-    handle(result.outcome, touching: result.dialogue)
+    handle(result.outcome, touching: result.dialogue, release: release)
+    return result
   }
 
   // MARK: Outcomes
@@ -399,6 +413,7 @@ extension NegotiationError {
     case .invalid(let fault): "that makes no valid statement: \(fault)"
     case .limit(let name): "a limit stands in the way: \(name)"
     case .overCap(let free): "that is more than was asked for: \(free) lots are still free"
+    case .blind(let until): "the quotes are hidden until \(until.iso8601): the blind time that was asked for"
     case .aboveGroupCap(let cap): "a further request of this group asks for at most \(cap) lots, as the first one did"
     case .peerOverdue: "an earlier accept is overdue; no new one to this peer until it is decided"
     case .clientOrderIDReused(let id): "the client order id '\(id)' was used for something else"

@@ -37,6 +37,11 @@ public struct Quoting: Sendable {
     }
   }
 
+  /// How many lots of what is wanted the maker quotes.
+  func lots(for request: QuoteRequest, committed: ExactDecimal) -> Lots {
+    maker.lots(of: request.lotsMin...request.lotsMax, request.legs, committed: committed)
+  }
+
   /// What is quoted, for the operator: the chain, its age, and a smile.
   var summary: [String] {
     let chain = maker.pricer.chain

@@ -35,12 +35,12 @@ extension Package {
   }
 
   /// A price in ticks as a decimal; the bare number of ticks where that does not fit.
-  fileprivate func text(ticks: Int64) -> String {
+  func text(ticks: Int64) -> String {
     (try? price(Ticks(ticks)).text(decimals: tick.scale)) ?? "\(ticks) ticks"
   }
 
   /// An amount in lots as a decimal; the bare number of lots where that does not fit.
-  fileprivate func text(lots: Int64) -> String {
+  func text(lots: Int64) -> String {
     (try? amount(Lots(lots)).description) ?? "\(lots) lots"
   }
 }
@@ -79,11 +79,13 @@ struct DialogueSummary {
   let view: DialogueView
   private let peer: DID
   private let ending: String?
+  private let isConnected: Bool
 
   init(_ view: DialogueView, _ session: PeerSession) {
     self.view = view
     peer = session.peer.did
     ending = session.endings[view.id]
+    isConnected = session.isSynced
   }
 
   var json: JSONValue {
@@ -92,16 +94,22 @@ struct DialogueSummary {
       "dialogue": .string(view.id.description), "peer": .string(peer.string),
       "role": view.role == .requester ? "requester" : "responder",
       "instrument": .string(Package.text(view.request.legs)), "side": .string(side),
+      "group": .string(view.request.group.hex), "connected": .bool(isConnected),
       "legs": ParleyNode.json(view.request.legs, package),
       "amount": .string(package?.text(lots: view.request.lotsMax) ?? "\(view.request.lotsMax) lots"),
-      "phase": .string(phase), "mine": offer(view.myOffer, package), "theirs": offer(view.peerOffer, package),
+      "phase": .string(phase), "mine": offer(view.myOffer, package),
+      "theirs": view.isVisible ? offer(view.peerOffer, package) : .null,
     ]
+    if !view.isVisible {
+      object["blind_ms"] = .integer(UnixNanoseconds.now.nanoseconds(to: view.blindEnd) / 1_000_000)
+    }
     if let outcome { object["outcome"] = .string(outcome) }
     if let trade = view.trade { object["trade"] = TradeSummary(trade, peer).json }
     return .object(object)
   }
 
-  private var side: String {
+  /// What was asked for, as a word.
+  var side: String {
     switch view.request.side {
     case .buy: "buy"
     case .sell: "sell"

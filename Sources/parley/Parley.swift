@@ -9,9 +9,9 @@ import Parley
 @main
 enum ParleyCommandLine {
   static let commands: [Command] = [
-    .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .counter,
-    .accept, .cancel, .pass, .trades, .status, .receipt, .verify, .journalVerify, .journalProve, .journalBackup,
-    .journalRestore, .chain, .surface, .demo,
+    .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .best,
+    .counter, .accept, .cancel, .pass, .trades, .status, .receipt, .verify, .journalVerify, .journalProve,
+    .journalBackup, .journalRestore, .chain, .surface, .demo,
   ]
 
   static func main() async {

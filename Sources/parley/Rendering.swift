@@ -27,6 +27,55 @@ enum Rendering {
     return line
   }
 
+  /// A need that was put to several: how much of it is filled, the offers, the best first, and what was not possible.
+  static func group(_ result: JSONValue) -> [String] { group(result, withTimes: true) }
+
+  /// The same, with how long each offer lives or without.
+  static func group(_ result: JSONValue, withTimes: Bool) -> [String] {
+    func text(_ key: String) -> String { result[key]?.stringValue ?? "" }
+    func list(_ key: String) -> [JSONValue] { result[key]?.arrayValue ?? [] }
+    var lines = [
+      "group \(text("group"))  \(text("instrument"))  \(text("side")) \(text("amount"))",
+      "  filled \(text("filled"))  in doubt \(text("in_doubt"))  on offer \(text("offered"))  free \(text("free"))",
+    ]
+    for (key, word) in [("bids", "bid"), ("asks", "ask")] {
+      lines += list(key).map { "  \(word) \(quote($0, withTimes: withTimes))" }
+    }
+    if let blind = result["blind_ms"]?.int64Value, blind > 0 {
+      lines.append(withTimes ? "  quotes are hidden for \(blind) ms" : "  quotes are hidden")
+    }
+    let waiting = list("dialogues").filter { $0["connected"] == false && $0["phase"]?.stringValue == "open" }
+    lines += waiting.map { "  waiting for \(shortDID($0["peer"]?.stringValue ?? "")): it is not connected" }
+    for failure in list("failed") {
+      lines.append(
+        "  not asked: \(shortDID(failure["peer"]?.stringValue ?? "")): \(failure["message"]?.stringValue ?? "")")
+    }
+    lines += list("taken").map(fill)
+    if let rest = result["rest"]?.stringValue, rest != "0" { lines.append("  nobody was left for \(rest)") }
+    return lines
+  }
+
+  /// Whether anything can still happen in a group.
+  static func isOpen(group: JSONValue) -> Bool {
+    group["dialogues"]?.arrayValue?.contains { ["open", "in doubt"].contains($0["phase"]?.stringValue ?? "") } ?? false
+  }
+
+  private static func quote(_ quote: JSONValue, withTimes: Bool) -> String {
+    func text(_ key: String) -> String { quote[key]?.stringValue ?? "" }
+    var parts = ["\(text("price")) for \(text("amount"))"]
+    if text("least") != text("amount") { parts.append("at least \(text("least"))") }
+    parts.append("\(text("mode"))  \(shortDID(text("peer")))  \(text("dialogue").prefix(12))")
+    if withTimes { parts.append("\(quote["expires_in_ms"]?.int64Value ?? 0) ms") }
+    return parts.joined(separator: "  ")
+  }
+
+  private static func fill(_ fill: JSONValue) -> String {
+    func text(_ key: String) -> String { fill[key]?.stringValue ?? "" }
+    if let trade = fill["trade"], trade != .null { return "  " + self.trade(trade) }
+    let why = text("why").isEmpty ? "" : ": \(text("why"))"
+    return "  \(text("state")) \(text("amount"))  with \(shortDID(text("peer")))\(why)"
+  }
+
   /// One trade on one line.
   static func trade(_ trade: JSONValue) -> String {
     func text(_ key: String) -> String { trade[key]?.stringValue ?? "" }

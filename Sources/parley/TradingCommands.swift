@@ -33,6 +33,13 @@ extension Arguments {
     } ?? 5_000
   }
 
+  /// A time given in seconds, in milliseconds.
+  func milliseconds(_ name: String, upTo limit: Double) throws(UsageError) -> Int64? {
+    try parse(name, "a number of seconds up to \(Int(limit))") {
+      Double($0).flatMap { (0...limit).contains($0) ? Int64($0 * 1_000) : nil }
+    }
+  }
+
   /// Which part of a list was asked for.
   func page() throws(UsageError) -> JSONObject {
     var parameters = JSONObject()
@@ -67,14 +74,21 @@ extension Command {
   }
 
   static let requestForQuote = Command(
-    name: "rfq", summary: "Ask a connected counterparty for a quote.", positionals: ["INSTRUMENT"],
+    name: "rfq", summary: "Ask one or several counterparties for a quote.", positionals: ["INSTRUMENT"],
     options: [
       .home, .amount,
       Option("--side", "SIDE", "buy, sell or two-way; default two-way."),
-      Option("--with", "DID", "Which peer to ask, where several are connected."),
+      Option(
+        "--with", "DIDS",
+        "Whom to ask: a DID, several with commas between them, or all that are connected; needed where several are."),
+      Option("--min", "AMOUNT", "The least to trade with one of them; default all."),
+      Option("--blind", "SECONDS", "Hide quotes for so long, up to 5: until then nothing is countered or accepted."),
+      Option("--life", "SECONDS", "How long the request lives, up to 3600; default 60."),
       .clientOrderID, .wait, .json,
     ],
     notes: """
+      Several are one group: 'parley best' shows their offers in order, 'parley accept --group' takes the best ones, and in
+      all no more than the amount is ever traded. A counterparty that is away is asked when it is back.
       For example: parley rfq BTC-27NOV26-100000-C --amount 1 --side buy
       Several at one price, with commas between them; - sells, 2* takes two of it:
         parley rfq BTC-27NOV26-100000-C,-2*BTC-27NOV26-110000-C --amount 1 --side buy
@@ -85,10 +99,14 @@ extension Command {
       "instrument": .string(arguments.positionals[0]), "amount": .string(amount),
       "side": .string(arguments["--side"] ?? "two-way"), "wait_ms": .integer(try arguments.waitMilliseconds()),
     ]
-    parameters["with"] = arguments["--with"].map(JSONValue.string)
+    let makers = arguments["--with"]?.split(separator: ",").map { JSONValue.string(String($0)) } ?? []
+    parameters["with"] = makers.count > 1 ? .array(makers) : makers.first
+    parameters["min_amount"] = arguments["--min"].map(JSONValue.string)
+    parameters["blind_ms"] = try arguments.milliseconds("--blind", upTo: 5).map(JSONValue.integer)
+    parameters["life_ms"] = try arguments.milliseconds("--life", upTo: 3_600).map(JSONValue.integer)
     parameters["client_order_id"] = arguments["--client-order-id"].map(JSONValue.string)
     let result = try await arguments.call("rfq", parameters)
-    arguments.show(result, Rendering.dialogue)
+    arguments.show(result, result["dialogues"] == nil ? Rendering.dialogue : Rendering.group)
   }
 
   static let quotes = Command(
@@ -125,22 +143,55 @@ extension Command {
   }
 
   static let accept = Command(
-    name: "accept", summary: "Take the other side's live offer. This binds you.", positionals: ["DIALOGUE"],
+    name: "accept", summary: "Take the other side's live offer. This binds you.", positionals: ["[DIALOGUE]"],
     options: [
       .home, .amount, Option("--side", "SIDE", "buy or sell, where the request was two-way."),
+      Option("--group", "GROUP", "Instead of DIALOGUE: take the best offers of several, one accept each."),
+      Option("--limit", "PRICE", "With --group: the worst price to take."),
+      Option("--all-or-none", "With --group: accept nothing unless the offers make up the amount."),
       .clientOrderID, .wait, .json,
     ],
     notes: """
       The trade exists once the other side has confirmed; until then you are in doubt: bound, and not yet traded.
+      With --group each maker decides for itself: some may confirm and others decline, and what was declined is not tried
+      elsewhere. Say it again for the rest.
       """
   ) { arguments in
-    var parameters: JSONObject = [
-      "dialogue": .string(arguments.positionals[0]), "wait_ms": .integer(try arguments.waitMilliseconds()),
-    ]
+    guard (arguments["--group"] == nil) == (arguments.positionals.count == 1) else {
+      throw UsageError("'accept' needs DIALOGUE, or --group")
+    }
+    var parameters: JSONObject = ["wait_ms": .integer(try arguments.waitMilliseconds())]
+    parameters["dialogue"] = arguments.positionals.first.map(JSONValue.string)
+    parameters["group"] = arguments["--group"].map(JSONValue.string)
+    parameters["limit"] = arguments["--limit"].map(JSONValue.string)
+    if arguments.has("--all-or-none") { parameters["all_or_none"] = true }
     parameters["amount"] = arguments["--amount"].map(JSONValue.string)
     parameters["side"] = arguments["--side"].map(JSONValue.string)
     parameters["client_order_id"] = arguments["--client-order-id"].map(JSONValue.string)
-    arguments.show(try await arguments.call("accept", parameters), Rendering.dialogue)
+    arguments.show(
+      try await arguments.call("accept", parameters),
+      arguments["--group"] == nil ? Rendering.dialogue : Rendering.group)
+  }
+
+  static let best = Command(
+    name: "best", summary: "Show the best offers of several counterparties for one need.", positionals: ["GROUP"],
+    options: [
+      .home, Option("--watch", "Show them again whenever they change, until nothing is open."), .json,
+    ],
+    notes: """
+      GROUP is the id that 'parley rfq' shows, or enough of its beginning. Offers that an accept may reach too late are out.
+      """
+  ) { arguments in
+    let parameters: JSONObject = ["group": .string(arguments.positionals[0])]
+    var shown: [String] = []
+    repeat {
+      let result = try await arguments.call("best", parameters)
+      let lines = Rendering.group(result, withTimes: !arguments.has("--watch"))
+      if lines != shown || !arguments.has("--watch") { arguments.show(result) { _ in lines } }
+      shown = lines
+      guard arguments.has("--watch"), Rendering.isOpen(group: result) else { return }
+      try await Task.sleep(for: .milliseconds(250))
+    } while true
   }
 
   static let cancel = Command(

@@ -47,6 +47,7 @@ struct InteropTests {
     "Python takes from our maker",
     arguments: [
       [], ["--post-quantum"], ["--headerless"], ["--did-key"], ["--counter-by", "-1"], ["--drop", "sent"],
+      ["--blind-ms", "300"], ["--blind-ms", "2500", "--counter-by", "-1"],
       ["--drop", "unsent"],
       ["--chunk", "16000"], ["--renew-after", "2"], ["--renew-after", "1", "--post-quantum"],
     ])
@@ -219,6 +220,7 @@ struct MisbehaviourTests {
     "garbage-m1": "unsupportedVersion", "wrong-mac1": "wrongAuthenticator", "garbage-m3": "decryptionFailed",
     "wrong-signing-key": "invalidSignature", "wrong-did": "invalidSignature", "truncated-record": "wrongRecordLength",
     "oversized-frame": "messageTooBig", "replayed-record": "recordDecryptionFailed", "expired-accept": "why=LATE",
+    "early-accept": "why=BLIND",
     "old-epoch": "unexpectedEpoch(0)", "far-epoch": "unexpectedEpoch(2)", "offer-far-epoch": "malformedRatchet",
     "offer-small-order": "zeroSharedSecret", "offer-unreduced-key": "invalidEncapsulationKey",
     "offer-half-suite": "wrongSuite", "reply-unasked": "unexpectedRecordType(5)", "huge-length": "malformedRecord",

@@ -216,7 +216,8 @@ final class GroupScene {
       case 95..<96: connect(index)
       case 96..<97: try crash()
       default:
-        now = now.advanced(byNanoseconds: Int64.random(in: 0...3_000_000_000, using: &random))
+        let isLong = Int.random(in: 0..<10, using: &random) == 0
+        now = now.advanced(byNanoseconds: Int64.random(in: 0...(isLong ? 3_000_000_000 : 50_000_000), using: &random))
         for index in lines.indices {
           take(index, lines[index].session.poll(now: now))
           lines[index].maker.take(lines[index].maker.session.poll(now: now))

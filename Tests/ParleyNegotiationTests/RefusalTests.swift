@@ -38,7 +38,10 @@ struct RefusalTests {
     },
     .init(testDescription: "topic", answer: .reject(.policy)) { request, _ in request.isTopic = true },
     .init(testDescription: "anonymous", answer: .reject(.policy)) { request, _ in request.isDisclosed = false },
-    .init(testDescription: "blind", answer: .reject(.policy)) { request, _ in request.blindNanoseconds = 1 },
+    .init(testDescription: "blind", answer: .nothing) { request, _ in request.blindNanoseconds = 5_000_000_000 },
+    .init(testDescription: "blind too long", answer: .reject(.malformed)) { request, _ in
+      request.blindNanoseconds = 5_000_000_001
+    },
     .init(testDescription: "witness", answer: .reject(.witness)) { request, _ in request.witnesses = ["did:web:w"] },
     .init(testDescription: "slot key", answer: .reject(.witness)) { request, _ in request.slotKey = Samples.spec },
     .init(testDescription: "settlement", answer: .reject(.policy)) { request, _ in request.settlement = 1 },

@@ -79,6 +79,18 @@ struct ControlRequest {
   /// A text that may be there.
   func optionalText(_ name: String) -> String? { parameters[name]?.stringValue }
 
+  /// Several texts, where a list was given.
+  func texts(_ name: String) -> [String]? { parameters[name]?.arrayValue?.compactMap(\.stringValue) }
+
+  /// A time in milliseconds that may be there, as nanoseconds.
+  func nanoseconds(_ name: String, upTo limit: Int64) throws(ControlError) -> Int64? {
+    guard let value = parameters[name] else { return nil }
+    guard let milliseconds = value.int64Value, (0...limit).contains(milliseconds) else {
+      throw ControlError(.invalidParameters, "'\(name)' is 0 to \(limit)")
+    }
+    return milliseconds * 1_000_000
+  }
+
   /// A switch, off unless given.
   func flag(_ name: String) -> Bool { parameters[name]?.boolValue ?? false }
 

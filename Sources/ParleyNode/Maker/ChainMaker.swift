@@ -128,6 +128,26 @@ public struct ChainMaker: Hashable, Sendable {
   /// A counter at the maker's own quote is good even under a policy whose edge is wider than its spread.
   private var leastEdge: Double { min(policy.minimumEdge, policy.spread) }
 
+  /// The most lots of a range that the maker's amounts allow, so that it can quote a part of what is wanted.
+  ///
+  /// - Parameters:
+  ///   - range: The least and the most that is wanted.
+  ///   - legs: The package.
+  ///   - committed: Contracts already traded or in doubt, in all options together.
+  /// - Returns: The upper end where not even the least is allowed, or the package is none: `quote` says why.
+  public func lots(of range: ClosedRange<Int64>, _ legs: [Leg], committed: ExactDecimal = .zero) -> Lots {
+    guard let package = try? Package(listed: legs) else { return Lots(range.upperBound) }
+    func isAllowed(_ lots: Int64) -> Bool { (try? check(Lots(lots), of: package, committed: committed)) != nil }
+    if isAllowed(range.upperBound) || !isAllowed(range.lowerBound) { return Lots(range.upperBound) }
+    // Allowed below, not allowed above.
+    var (low, high) = (range.lowerBound, range.upperBound)
+    while high - low > 1 {
+      let middle = low + (high - low) / 2
+      if isAllowed(middle) { low = middle } else { high = middle }
+    }
+    return Lots(low)
+  }
+
   private func check(_ lots: Lots, of package: Package, committed: ExactDecimal) throws(MakerRefusal) {
     guard lots.rawValue > 0 else { throw MakerRefusal(.lots, .lots, "the amount must be positive") }
     guard let amount = try? package.contracts(lots), amount <= policy.maximumAmount else {

@@ -47,6 +47,7 @@ def run_initiate(arguments: argparse.Namespace) -> int:
         lots=arguments.lots,
         side=arguments.side,
         rounds=arguments.rounds,
+        blind_ns=arguments.blind_ms * 1_000_000,
         counters=arguments.counter,
         counters_by=arguments.counter_by,
         accept=not arguments.no_accept,
@@ -159,6 +160,7 @@ def parse_arguments() -> argparse.Namespace:
     taker.add_argument("--lots", type=int, default=1)
     taker.add_argument("--side", choices=list(SIDES), default="buy")
     taker.add_argument("--rounds", type=int, default=3)
+    taker.add_argument("--blind-ms", type=int, default=0, help="how long quotes stay hidden, at most 5,000")
     taker.add_argument("--counter", type=int, action="append", default=[], metavar="TICKS")
     taker.add_argument("--counter-by", type=int, action="append", default=[], metavar="TICKS")
     taker.add_argument("--no-accept", action="store_true")

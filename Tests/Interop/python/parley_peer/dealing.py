@@ -135,6 +135,8 @@ class TakerPlan:
     counters_by: list[int] = field(default_factory=list)
     accept: bool = True
     request_life_ns: int = 60 * SECOND
+    blind_ns: int = 0
+    early: bool = False
     counter_life_ns: int = 2 * SECOND
     accept_late_by: float | None = None
     drop: str | None = None
@@ -152,9 +154,14 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
         name, _ = await trader.wait_for("sync", "frozen", "freeze_received")
         if name != "sync":
             return None
-    dialogue = desk.request(plan.legs, (plan.lots, plan.lots), SIDES[plan.side], plan.rounds, plan.request_life_ns)
+    dialogue = desk.request(
+        plan.legs, (plan.lots, plan.lots), SIDES[plan.side], plan.rounds, plan.request_life_ns, plan.blind_ns
+    )
     await dealing.flush()
     offer = await _next_offer(trader, dialogue)
+    if not plan.early:
+        # The prices are not looked at, and nothing is signed, before the blind time is over (§7.2).
+        await asyncio.sleep(max(0, dialogue.blind_end - desk.now()) / SECOND)
     buys = plan.side != "sell"
     for price, by in [(price, 0) for price in plan.counters] + [(None, by) for by in plan.counters_by]:
         if offer is None or dialogue.phase is not Phase.OPEN:
@@ -246,6 +253,8 @@ def _quote(desk: Desk, dialogue: Dialogue, bid: int, ask: int, life_ns: int) -> 
     def side(price: int) -> Price:
         return package_price(request.legs, price, request.lots_min, request.lots_max)
 
+    # It must live past the blind time, or nobody can take it.
+    life_ns += max(0, dialogue.blind_end - desk.now())
     desk.offer(
         dialogue,
         side(bid) if request.side != Side.BUY else None,

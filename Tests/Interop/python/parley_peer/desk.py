@@ -89,13 +89,17 @@ class Desk:
         strand.record(header, statement.id)
         self._event("sent", kind=_kind_name(header.kind), id=statement.id.hex(), seq=header.seq)
 
-    def request(self, legs: tuple[Leg, ...], lots: tuple[int, int], side: int, rounds: int, life_ns: int) -> Dialogue:
+    def request(
+        self, legs: tuple[Leg, ...], lots: tuple[int, int], side: int, rounds: int, life_ns: int, blind_ns: int = 0
+    ) -> Dialogue:
         nonce = secrets.token_bytes(16)
-        content = QuoteRequest(nonce, nonce, legs, lots[0], lots[1], side, rounds)
+        content = QuoteRequest(nonce, nonce, legs, lots[0], lots[1], side, rounds, blind_ns=blind_ns)
         expiry = self.now() + life_ns
         dialogue = Dialogue(dialogue_id(self.me, self.peer.did, nonce), content, NO_HASH, expiry, True)
         self.dialogues[dialogue.id] = dialogue
-        dialogue.request_id = self.sign(Kind.QUOTE_REQUEST, content, dialogue, expiry).id
+        statement = self.sign(Kind.QUOTE_REQUEST, content, dialogue, expiry)
+        dialogue.request_id = statement.id
+        dialogue.created = Header.decode(statement.header_bytes).created
         return dialogue
 
     def offer(
@@ -284,7 +288,7 @@ class Desk:
             return Code.CHAIN
         if code := self._refuse_request(header, request):
             return code
-        dialogue = Dialogue(header.dialogue, request, statement.id, header.expiry, False)
+        dialogue = Dialogue(header.dialogue, request, statement.id, header.expiry, False, created=header.created)
         dialogue.theirs.record(header, statement.id)
         dialogue.theirs.by_seq[1] = statement.id
         self.dialogues[dialogue.id] = dialogue
@@ -297,8 +301,8 @@ class Desk:
             return Code.LIMIT
         if header.expiry - header.created > 3600 * SECOND:
             return Code.LIMIT
-        plain = (request.hedge, request.addressing, request.disclosed, request.blind_ns, request.settlement)
-        if plain != (None, 0, True, 0, 0):
+        plain = (request.hedge, request.addressing, request.disclosed, request.settlement)
+        if plain != (None, 0, True, 0):
             return Code.POLICY
         if request.witnesses or request.slot_key is not None:
             return Code.WITNESS
@@ -349,6 +353,8 @@ class Desk:
 
     def _judge_offer(self, dialogue: Dialogue, header: Header, offer: Offer) -> Code | None:
         request, now = dialogue.request, self.now()
+        if not dialogue.i_am_requester and header.created < dialogue.blind_end:
+            return Code.BLIND
         if offer.mode == Mode.LAST_LOOK:
             return Code.POLICY
         if offer.witness is not None:
@@ -362,7 +368,7 @@ class Desk:
             if price is not None and (
                 len(price.prices) != len(request.legs)
                 or (price.hedge_price is None) != (request.hedge is None)
-                or price.lots_max > request.lots_max
+                or not request.lots_min <= price.lots_max <= request.lots_max
             ):
                 return Code.TERMS
             if price is not None and not -(2**63) <= net(request.legs, price.prices) < 2**63:
@@ -379,7 +385,7 @@ class Desk:
         return Code.CLOCK if self.session.clock.apart(now) or header.created > now + 2 * SECOND else None
 
     def _on_accept(self, dialogue: Dialogue | None, statement: Statement, accept: Accept, received: int) -> None:
-        code = Code.UNKNOWN if dialogue is None else self._accept_fault(dialogue, accept, received)
+        code = Code.UNKNOWN if dialogue is None else self._accept_fault(dialogue, statement, accept, received)
         if code is not None or dialogue is None:
             return self._decline(dialogue, statement.id, code or Code.UNKNOWN, received)
         dialogue.my_offers[accept.offer].fate = Code.TAKEN
@@ -388,7 +394,7 @@ class Desk:
         self._trade(dialogue, statement, accept, confirm, acceptor_is_me=False)
         return None
 
-    def _accept_fault(self, dialogue: Dialogue, accept: Accept, now: int) -> Code | None:
+    def _accept_fault(self, dialogue: Dialogue, statement: Statement, accept: Accept, now: int) -> Code | None:
         by_phase = {Phase.PENDING: Code.CROSSED, Phase.TRADED: Code.TAKEN, Phase.CLOSED: Code.CLOSED}
         if dialogue.phase in by_phase:
             return by_phase[dialogue.phase]
@@ -401,6 +407,8 @@ class Desk:
             return Code.CANCELLED
         if now > offer.end:
             return Code.LATE
+        if not dialogue.i_am_requester and Header.decode(statement.header_bytes).created < dialogue.blind_end:
+            return Code.BLIND
         if offer.terms.mode == Mode.INDICATIVE:
             return Code.INDICATIVE
         price = offer.terms.price(accept.side)

@@ -110,7 +110,13 @@ class Dialogue:
     pending: tuple[Statement, Accept] | None = None
     declined: set[bytes] = field(default_factory=set)
     over: bool = False
+    created: int = 0
     trade: Trade | None = None
+
+    @property
+    def blind_end(self) -> int:
+        """B of §7.2, on the requester's clock."""
+        return self.created + self.request.blind_ns
 
     @property
     def my_latest(self) -> OfferState | None:

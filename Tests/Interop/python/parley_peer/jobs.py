@@ -73,6 +73,8 @@ async def initiate(job: InitiateJob, log: Log) -> dict[str, Any]:
     trader = Trader(job.signer, job.responder, log, Desk if misbehaviour is None else misbehaviour.desk)
     if misbehaviour is not None and misbehaviour.late_by is not None:
         job.plan.accept_late_by = misbehaviour.late_by
+    if misbehaviour is not None and misbehaviour.blind_ns:
+        job.plan.blind_ns, job.plan.early = misbehaviour.blind_ns, True
     log("identity", **identity_report(job.signer.identity))
     try:
         async with asyncio.timeout(job.timeout):

@@ -25,6 +25,7 @@ class Misbehaviour:
     desk: type[Desk] = Desk
     act: Callable[[PeerConnection], Awaitable[None]] | None = None
     late_by: float | None = None
+    blind_ns: int = 0  # the blind time of its request, within which it accepts
     post_quantum: bool = False
     retries: int = 0
     is_tolerated: bool = False  # the deal goes on beside it
@@ -191,6 +192,7 @@ ALL = [
     Misbehaviour("changed-price", "I", _declined("TERMS"), desk=bad_desk.ChangedPrice),
     Misbehaviour("too-many-lots", "I", _declined("LOTS"), desk=bad_desk.TooManyLots),
     Misbehaviour("expired-accept", "I", _declined("LATE"), late_by=0.05),
+    Misbehaviour("early-accept", "I", _declined("BLIND"), blind_ns=2_000_000_000),
     Misbehaviour("accept-twice", "I", _declined("TAKEN", True), desk=bad_desk.AcceptTwice),
     Misbehaviour("wrong-digest", "R", {"rejected": ["TERMS"]}, desk=bad_desk.WrongDigest),
     Misbehaviour("altered-accept", "R", _frozen("FORGED"), desk=bad_desk.AlteredAccept),

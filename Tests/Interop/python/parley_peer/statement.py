@@ -85,6 +85,7 @@ class Code(IntEnum):
     OVERLOAD = 41
     WITNESS = 42
     AMNESIA = 43
+    BLIND = 50
     LOST_SELF = 64
     LOST_PEER = 65
     FORK = 66

@@ -367,6 +367,11 @@ class _Dialogue:
                 return terms is None or terms != accept.terms
             case Code.LOTS:
                 return not self._lots_fit(accept, content)
+            case Code.BLIND:
+                request = self.request
+                assert isinstance(request.payload, QuoteRequest)
+                end = request.header.created + request.payload.blind_ns
+                return acceptor == request.header.sender and accept_item.header.created < end
             case Code.CHAIN:
                 return accept_item.refused and accept_item.misplaced
             case Code.CRITICAL:
