@@ -185,7 +185,9 @@ public struct DialogueVerifier {
       switch statement.payload {
       case .reject(let reject): targets = (reject.target, reject.code)
       case .decline(let decline): targets = (decline.accept, decline.code)
-      case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck, .massCancel: continue
+      case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck, .massCancel,
+        .incarnation:
+        continue
       }
       guard Self.refusingCodes.contains(targets.code) else { continue }
       // Nobody refuses a statement of one's own.

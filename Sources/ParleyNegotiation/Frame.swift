@@ -51,6 +51,10 @@ public enum Frame: Hashable, Sendable {
   case pong(t1: UnixNanoseconds, t2: UnixNanoseconds, t3: UnixNanoseconds)
   /// The sender signs nothing more in this pair.
   case freeze(code: NegotiationCode, evidence: [UInt8])
+  /// Where the sender stands, whose pair is frozen.
+  case repair(RepairPosition)
+  /// What the sender hands back to a side that lost it, or its Incarnation.
+  case returned(ReturnedKind, n: Int64, statement: [UInt8])
   /// Means nothing.
   case bye
 
@@ -85,6 +89,15 @@ public enum Frame: Hashable, Sendable {
       writer.append(6 as UInt8)
       writer.append(code)
       writer.appendBinary(evidence)
+      return writer.bytes
+    case .repair(let position): return position.encoded
+    case .returned(let kind, let n, let statement):
+      var writer = MessagePackWriter(reservingCapacity: statement.count + 16)
+      writer.appendArray(count: 4)
+      writer.append(9 as UInt8)
+      writer.append(kind.rawValue)
+      writer.append(n)
+      writer.appendBinary(statement)
       return writer.bytes
     case .bye: return [0x91, 0x07]
     }
@@ -141,6 +154,15 @@ public enum Frame: Hashable, Sendable {
       let evidence = try reader.bin(3, limit: evidenceByteLimit)
       try reader.finish()
       return .freeze(code: code, evidence: evidence)
+    case (0x99, 8): return .repair(try RepairPosition.decode(span))
+    case (0x94, 9):
+      var reader = try FieldReader(span, count: 4, base: 0)
+      _ = try reader.uint(1)
+      let kind = try reader.choice(2, ReturnedKind.self)
+      let n = try reader.uint(3)
+      let statement = try reader.bin(4, limit: byteLimit)
+      try reader.finish()
+      return .returned(kind, n: n, statement: statement)
     case (0x91, 7):
       guard bytes.count == 2 else { throw Fault(.malformed) }
       return .bye

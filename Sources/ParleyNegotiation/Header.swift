@@ -22,6 +22,8 @@ public enum Kind: UInt8, Hashable, Sendable, CaseIterable {
   case reject = 10
   /// Says that the Confirm has arrived.
   case tradeAck = 11
+  /// Agrees to the repair of a frozen pair.
+  case incarnation = 12
   /// Takes all of the signer's offers back.
   case massCancel = 13
 }

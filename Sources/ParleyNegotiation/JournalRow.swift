@@ -51,6 +51,12 @@ public struct JournalRow: Hashable, Sendable {
     case frozen(NegotiationCode, byPeer: Bool, evidence: [UInt8])
     /// A statement arrived while frozen.
     case evidence(statement: [UInt8])
+    /// This side's operator agreed to repair the pair, under this incarnation.
+    case repairAgreed(incarnation: [UInt8])
+    /// This side signed its Incarnation.
+    case incarnationSigned(statement: [UInt8])
+    /// The peer's Incarnation arrived: the pair is frozen no more.
+    case repaired(statement: [UInt8])
     /// The operator decided something that takes effect later.
     case ordered(OperatorOrder)
   }
@@ -59,6 +65,8 @@ public struct JournalRow: Hashable, Sendable {
   public enum OperatorOrder: Hashable, Sendable {
     /// A MassCancel is to be signed as soon as a SYNC has been checked.
     case massCancel(NegotiationCode)
+    /// The node need not wait for this pair before it signs again after LOST_SELF.
+    case waived
   }
 
   /// The journal time.
@@ -78,7 +86,8 @@ public struct JournalRow: Hashable, Sendable {
       guard let envelope = try? Envelope(bytes), let header = try? Header.decode(envelope.header) else { return nil }
       return header.dialogue
     case .ended(let dialogue, _): return dialogue
-    case .began, .peerBegan, .acknowledged, .frozen, .evidence, .ordered: return nil
+    case .began, .peerBegan, .acknowledged, .frozen, .evidence, .repairAgreed, .incarnationSigned, .repaired, .ordered:
+      return nil
     }
   }
 
@@ -86,7 +95,9 @@ public struct JournalRow: Hashable, Sendable {
   public var statement: [UInt8]? {
     switch content {
     case .sent(_, let bytes, _), .received(_, let bytes, _, _): bytes
-    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .ordered: nil
+    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .repairAgreed, .incarnationSigned, .repaired,
+      .ordered:
+      nil
     }
   }
 }
@@ -143,12 +154,31 @@ extension JournalRow {
     case .evidence(let statement):
       begin(1, 8)
       writer.appendBinary(statement)
+    case .repairAgreed(let incarnation):
+      begin(1, 12)
+      writer.appendBinary(incarnation)
+    case .incarnationSigned(let statement):
+      begin(1, 13)
+      writer.appendBinary(statement)
+    case .repaired(let statement):
+      begin(1, 14)
+      writer.appendBinary(statement)
     case .ordered(.massCancel(let code)):
       begin(2, 15)
       writer.append(1 as UInt8)
       writer.append(code)
+    case .ordered(.waived):
+      begin(2, 15)
+      writer.append(2 as UInt8)
+      writer.append(NegotiationCode.none)
     }
     return writer.bytes
+  }
+
+  /// Whether the bytes are the row that ends a repair.
+  public static func isRepair(_ bytes: [UInt8]) -> Bool {
+    guard bytes.count > 3, bytes[2] == 14, case .repaired? = (try? JournalRow(bytes))?.content else { return false }
+    return true
   }
 
   /// Reads a row.
@@ -163,7 +193,7 @@ extension JournalRow {
   }
 
   private static func decode(_ bytes: [UInt8]) throws(Fault) -> JournalRow {
-    let counts: [UInt8: Int] = [1: 6, 2: 4, 3: 6, 4: 7, 5: 5, 6: 5, 7: 6, 8: 4, 15: 5]
+    let counts: [UInt8: Int] = [1: 6, 2: 4, 3: 6, 4: 7, 5: 5, 6: 5, 7: 6, 8: 4, 12: 4, 13: 4, 14: 4, 15: 5]
     // Array head, version and type are one byte each.
     guard bytes.count > 3, let count = counts[bytes[2]] else { throw Fault(.malformed, field: 2) }
     var reader = try FieldReader(bytes.rawSpan, count: count, base: 0)
@@ -204,9 +234,13 @@ extension JournalRow {
       return .frozen(
         try reader.code(4), byPeer: try reader.bool(5), evidence: try reader.bin(6, limit: Frame.byteLimit))
     case 8: return .evidence(statement: try reader.bin(4, limit: Frame.byteLimit))
+    case 12: return .repairAgreed(incarnation: try reader.bin(4, count: PairSession.incarnationByteCount))
+    case 13: return .incarnationSigned(statement: try reader.bin(4, limit: Frame.byteLimit))
+    case 14: return .repaired(statement: try reader.bin(4, limit: Frame.byteLimit))
     case 15:
-      _ = try reader.int(4, in: 1...1)
-      return .ordered(.massCancel(try reader.code(5)))
+      let isWaived = try reader.int(4, in: 1...2) == 2
+      let code = try reader.code(5)
+      return .ordered(isWaived ? .waived : .massCancel(code))
     default: throw Fault(.malformed, field: 2)
     }
   }

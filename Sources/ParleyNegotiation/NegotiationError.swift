@@ -7,6 +7,8 @@ public enum NegotiationError: Error, Hashable, Sendable {
   /// No synchronisation of the pair has been checked since the session was made or restored, or no channel is synchronised
   /// and the command needs one.
   case notConnected
+  /// The node has lost a part of its journal, and does not sign before the others have synchronised or are waived.
+  case suspended
   /// The session is frozen; only operators end that.
   case frozen(NegotiationCode)
   /// There is no such dialogue here, or it was forgotten.
@@ -49,6 +51,8 @@ public enum NegotiationError: Error, Hashable, Sendable {
   case clientOrderIDReused(String)
   /// A client order id has 1 to 64 bytes.
   case clientOrderIDLength(Int)
+  /// Nothing is frozen here, or nobody can repair it; the code says why.
+  case notRepairable(NegotiationCode)
   /// A journal row does not read, or cannot follow the rows before it.
   case corruptRow(String)
 }

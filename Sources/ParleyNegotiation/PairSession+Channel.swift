@@ -13,11 +13,15 @@ extension PairSession {
     announced = nil
     channel = .awaitingSync
     clock.channelOpened()
+    repairing.reset()
     var outcome = Outcome(channel: channelCount)
     runTimers(journalTime(now), &outcome)
     if let code = state.frozen {
-      outcome.frames.append(Frame.freeze(code: code, evidence: []).encoded)
+      appendFrozen(code, &outcome)
       return outcome
+    }
+    if let statement = state.unconfirmedIncarnation {
+      outcome.frames.append(Frame.returned(.incarnation, n: 0, statement: statement).encoded)
     }
     outcome.frames.append(Frame.sync(sync(now)).encoded)
     return outcome
@@ -48,6 +52,8 @@ extension PairSession {
     case .bye: break
     case .freeze(let code, let evidence):
       if state.frozen == nil { record(.frozen(code, byPeer: true, evidence: evidence), now, &outcome) }
+    case .repair(let position): receive(position, frame, now, &outcome)
+    case .returned(let kind, let n, let statement): receive(returned: kind, n, statement, now, &outcome)
     case .sync(let sync):
       if answerFrozen(&outcome) { break }
       guard channel == .awaitingSync else {
@@ -75,6 +81,10 @@ extension PairSession {
         break
       }
       guard isInSync(&outcome) else { break }
+      if isSuspended {
+        hasPassedOver = true
+        break
+      }
       receive(n, statement, now, &outcome)
     }
     return outcome
@@ -122,7 +132,7 @@ extension PairSession {
     outcome.frames.append(Frame.freeze(code: code, evidence: evidence).encoded)
   }
 
-  private func sync(_ now: UnixNanoseconds) -> Sync {
+  func sync(_ now: UnixNanoseconds) -> Sync {
     guard let incarnation = state.incarnation else { preconditionFailure("the session has begun") }
     return Sync(
       incarnation: incarnation,
@@ -148,6 +158,7 @@ extension PairSession {
     for statement in state.outbox {
       outcome.frames.append(Frame.data(n: statement.n, statement: statement.bytes).encoded)
     }
+    signOwed(now, &outcome)
     signOrderedCancel(now, &outcome)
     outcome.events.append(.synced(resent: state.outbox.count, peerClock: sync.now))
     ping(now, &outcome)

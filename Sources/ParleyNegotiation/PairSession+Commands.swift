@@ -290,6 +290,7 @@ extension PairSession {
     binding: Bool, isRequest: Bool = false, _ now: UnixNanoseconds
   ) throws(NegotiationError) {
     if let code = state.frozen { throw .frozen(code) }
+    if isSuspended { throw .suspended }
     let isThere = channel == .synced || isRequest || !binding
     guard state.peerIncarnation != nil, !awaitsFirstSync, isThere else { throw .notConnected }
     guard binding else { return }

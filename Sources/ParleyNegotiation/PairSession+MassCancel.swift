@@ -20,7 +20,7 @@ extension PairSession {
   ///
   /// Accepts in doubt stay so.
   ///
-  /// Where the state was restored and no SYNC has been checked since, nothing may be signed yet: then the order is journaled
+  /// Where the state was restored and no SYNC has been checked since, or the node is suspended, nothing may be signed yet: then the order is journaled
   /// and carried out in the transaction of the SYNC, so that no Accept can come before it.
   ///
   /// - Parameters:
@@ -38,7 +38,7 @@ extension PairSession {
     let cancelled = live.map(\.id).filter { !held.contains($0) }
     let inDoubt = state.openDialogues.filter { $0.pending != nil }.map(\.id)
     var outcome = Outcome(channel: channelCount)
-    if awaitsFirstSync, !live.isEmpty {
+    if awaitsFirstSync || isSuspended, !live.isEmpty {
       record(.ordered(.massCancel(code)), now, &outcome)
     } else if !cancelled.isEmpty {
       runTimers(now, &outcome)
@@ -50,7 +50,7 @@ extension PairSession {
 
   /// Signs what was ordered before the first SYNC.
   mutating func signOrderedCancel(_ now: UnixNanoseconds, _ outcome: inout Outcome) {
-    guard let code = state.orderedCancel else { return }
+    guard !isSuspended, let code = state.orderedCancel else { return }
     sign(.massCancel(MassCancel(code: code)), in: .pair, now, &outcome)
   }
 }

@@ -124,14 +124,15 @@ extension PairSession {
         case .effect, .tradeAck: return (.effect(fault), statement)
         case .confirm, .reject, .decline, .freeze: return (table, statement)
         }
-      case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel:
+      case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel,
+        .incarnation:
         return (judgement, statement)
       }
     }
     if let dialogue = state.dialogues[header.dialogue], dialogue.theirs.count >= limits.statementsPerDialogue {
       switch statement.payload {
       case .quoteRequest, .quote, .counter, .accept, .quoteCancel, .pass: return (refuse(Fault(.limit)), statement)
-      case .confirm, .decline, .reject, .tradeAck, .massCancel: break
+      case .confirm, .decline, .reject, .tradeAck, .massCancel, .incarnation: break
       }
     }
     return (judgeByTable(statement, now), statement)

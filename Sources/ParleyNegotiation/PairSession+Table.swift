@@ -25,6 +25,8 @@ extension PairSession {
       guard dialogue.isOpen, dialogue.closing == nil else { return .reject(Fault(.closed)) }
       return isHeld(dialogue, statement.header) ? .reject(Fault(.held)) : .effect()
     case .reject, .massCancel: return .effect()
+    // Only a frozen pair is repaired, and in frames of its own.
+    case .incarnation: return .reject(Fault(.unsolicited))
     case .tradeAck(let ack):
       guard let dialogue else { return .reject(Fault(.unknown)) }
       guard let trade = dialogue.trade, !trade.isAcceptor, trade.confirm == ack.confirm

@@ -37,7 +37,13 @@ public struct PairSession: ~Copyable {
   var channelCount = 0
   /// Whether the state was read back and no SYNC has been checked since: what is in the journal may be older than what has
   /// left this side, so that nothing may be signed.
-  var awaitsFirstSync = false
+  public internal(set) var awaitsFirstSync = false
+  /// Whether the node signs nothing to anybody: see ``suspend()``.
+  public private(set) var isSuspended = false
+  /// Whether statements of the peer's were passed over meanwhile.
+  var hasPassedOver = false
+  /// What the repair of a frozen pair needs to know.
+  var repairing = Repairing()
   /// What the peer accepts, from its last SYNC.
   var peerLimits: Sync.Limits?
   /// The link that the peer announced for a statement which is still to come.
@@ -128,6 +134,45 @@ public struct PairSession: ~Copyable {
   /// Lots of this side's live firm offers, reserved until they die.
   public var firmLots: Int64 { state.firmLots }
 
+  // MARK: Suspending
+
+  /// Whether a SYNC of the pair has been checked since the state was made or read back: nothing that left is lost.
+  public var hasSynced: Bool { state.peerIncarnation != nil && !awaitsFirstSync && state.frozen == nil }
+
+  /// When this side last found that it had lost statements of its own; `nil` if never.
+  public var lostSelfAt: UnixNanoseconds? { state.lostSelfAt }
+
+  /// When the operator last said that the node need not wait for this pair; `nil` if never.
+  public var waivedAt: UnixNanoseconds? { state.waivedAt }
+
+  /// When the last trade was decided; `nil` without one.
+  public var lastTrade: UnixNanoseconds? { state.dialogues.values.compactMap(\.trade?.decided).max() }
+
+  /// Signs nothing from here on, in a pair that is well, because the node has found in another one that it lost a part of
+  /// its journal: SYNC goes on, statements of the peer's are passed over, and will be sent again.
+  public mutating func suspend() { isSuspended = true }
+
+  /// Goes on; where statements were passed over the channel closes, so that the next SYNC brings them back.
+  public mutating func resume(now: UnixNanoseconds) -> Outcome {
+    var outcome = Outcome(channel: channelCount)
+    guard isSuspended else { return outcome }
+    isSuspended = false
+    if isSynced {
+      signOwed(journalTime(now), &outcome)
+      signOrderedCancel(journalTime(now), &outcome)
+    }
+    if hasPassedOver, channel != .closed { close(.resumed, &outcome) }
+    hasPassedOver = false
+    return outcome
+  }
+
+  /// Notes that the operator does not want the node to wait for this pair after LOST_SELF.
+  public mutating func waive(now: UnixNanoseconds) -> Outcome {
+    var outcome = Outcome(channel: channelCount)
+    record(.ordered(.waived), journalTime(now), &outcome)
+    return outcome
+  }
+
   // MARK: Writing
 
   /// Makes a row, applies it, and puts it into the outcome: the only way in which the state changes.
@@ -138,6 +183,7 @@ public struct PairSession: ~Copyable {
     } catch {
       preconditionFailure("a row of one's own making must apply: \(error)")
     }
+    repairing.book?.take(content)
     outcome.rows.append(row)
   }
 

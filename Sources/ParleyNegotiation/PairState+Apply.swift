@@ -34,19 +34,25 @@ extension PairState {
       outbox.removeFirst(dropped)
       acknowledged = n
       acknowledgedLink = link
+      unconfirmedIncarnation = nil
       events.append(.acknowledged(n: n))
     case .ended(let id, let ending): applyEnded(id, ending, &events)
     case .frozen(let code, let byPeer, _):
       guard frozen == nil else { return }
       frozen = code
       isFrozenByPeer = byPeer
+      if code == .lostSelf, !byPeer { lostSelfAt = row.time }
       events.append(.frozen(code, byPeer: byPeer))
     case .evidence(let statement):
       let id = (try? Envelope(statement))?.id ?? Envelope.malformedID(statement)
       guard !evidence.contains(id) else { return }
       evidence.append(id)
       events.append(.evidenceKept)
+    case .repairAgreed(let incarnation): applyAgreed(incarnation)
+    case .incarnationSigned(let statement): applySigned(incarnation: statement)
+    case .repaired(let statement): applyRepaired(statement, &events)
     case .ordered(.massCancel(let code)): orderedCancel = code
+    case .ordered(.waived): waivedAt = row.time
     }
     prune()
   }

@@ -17,6 +17,7 @@ extension PairState {
     sentLink = Self.link(after: sentLink, n: n, id: statement.id)
     outbox.append(Outbound(n: n, link: sentLink, bytes: bytes))
     outboxByteCount += bytes.count
+    notePaid(statement.payload)
     let header = statement.header
     if header.dialogue == .pair {
       minePair.append(statement.id, created: header.created, keeping: 0)
@@ -45,7 +46,7 @@ extension PairState {
     _ statement: Statement, _ dialogue: inout Dialogue, _ events: inout [SessionEvent]
   ) throws(NegotiationError) {
     switch statement.payload {
-    case .quoteRequest, .tradeAck, .massCancel: break
+    case .quoteRequest, .tradeAck, .massCancel, .incarnation: break
     case .quote(let offer), .counter(let offer):
       dialogue.endMyOffer(.superseded, &events)
       dialogue.myOffer = LiveOffer(statement, offer)
@@ -84,6 +85,7 @@ extension PairState {
     let envelope = try? Envelope(bytes)
     let id = envelope?.id ?? Envelope.malformedID(bytes)
     received += 1
+    unconfirmedIncarnation = nil
     receivedLink = Self.link(after: receivedLink, n: received, id: id)
     recent.append(id)
     if recent.count >= 2 * Self.recentLimit { recent.removeFirst(recent.count - Self.recentLimit) }
@@ -105,6 +107,7 @@ extension PairState {
       store(dialogue)
     }
     guard let statement else { return }
+    if effect == .full, code == .amnesia { noteOwed(statement) }
     apply(statement, code, effect, &events)
   }
 
@@ -120,7 +123,7 @@ extension PairState {
     case .decline(let decline): return applyDecline(decline, &events)
     case .reject(let reject): return applyReject(reject, &events)
     case .massCancel: return cancelAll(signedBySelf: false, statement.header.created, &events)
-    case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck: break
+    case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck, .incarnation: break
     }
     guard var dialogue = dialogues[statement.header.dialogue] else { return }
     switch statement.payload {
@@ -142,7 +145,7 @@ extension PairState {
     case .tradeAck:
       unacknowledged.removeAll { $0 == dialogue.id }
       events.append(.tradeAcknowledged(dialogue.id))
-    case .quoteRequest, .decline, .reject, .massCancel: break
+    case .quoteRequest, .decline, .reject, .massCancel, .incarnation: break
     }
     store(dialogue)
   }

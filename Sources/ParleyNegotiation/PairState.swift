@@ -71,6 +71,20 @@ struct PairState: Equatable {
   /// A MassCancel that was ordered before the first SYNC, and why.
   var orderedCancel: NegotiationCode?
 
+  /// The incarnation to begin once both operators have agreed; `nil` while this side's has not.
+  var newIncarnation: [UInt8]?
+  /// This side's Incarnation of the running repair.
+  var signedIncarnation: [UInt8]?
+  /// This side's Incarnation of the last repair, while the peer may not have it.
+  var unconfirmedIncarnation: [UInt8]?
+  /// Answers to adopted statements.
+  var owed: [Owed] = []
+
+  /// When this side last found that it had lost statements of its own.
+  var lostSelfAt: UnixNanoseconds?
+  /// When the operator last said that the node need not wait for this pair.
+  var waivedAt: UnixNanoseconds?
+
   var frozen: NegotiationCode?
   /// Whether the peer froze first.
   var isFrozenByPeer = false

@@ -20,6 +20,8 @@ public enum Payload: Hashable, Sendable {
   case reject(Reject)
   /// Kind 11.
   case tradeAck(TradeAck)
+  /// Kind 12.
+  case incarnation(Incarnation)
   /// Kind 13.
   case massCancel(MassCancel)
 
@@ -41,6 +43,7 @@ public enum Payload: Hashable, Sendable {
     case .pass: .pass
     case .reject: .reject
     case .tradeAck: .tradeAck
+    case .incarnation: .incarnation
     case .massCancel: .massCancel
     }
   }
@@ -57,6 +60,7 @@ public enum Payload: Hashable, Sendable {
     case .pass(let value): value.encoded
     case .reject(let value): value.encoded
     case .tradeAck(let value): value.encoded
+    case .incarnation(let value): value.encoded
     case .massCancel(let value): value.encoded
     }
   }
@@ -76,6 +80,7 @@ public enum Payload: Hashable, Sendable {
     case .pass: .pass(try Pass.decode(bytes))
     case .reject: .reject(try Reject.decode(bytes))
     case .tradeAck: .tradeAck(try TradeAck.decode(bytes))
+    case .incarnation: .incarnation(try Incarnation.decode(bytes))
     case .massCancel: .massCancel(try MassCancel.decode(bytes))
     }
   }

@@ -111,6 +111,14 @@ public enum SessionEvent: Hashable, Sendable {
   case frozen(NegotiationCode, byPeer: Bool)
   /// A statement arrived while frozen and was kept.
   case evidenceKept
+  /// The peer of a frozen pair has said where it stands, and whether its operator agrees to the repair.
+  case repairOffered(isAgreed: Bool)
+  /// So many statements of one's own, and so many of the peer's, are here again.
+  case adopted(own: Int, received: Int)
+  /// Nobody can repair the pair: the two sides hold different histories, or what was handed back is not signed.
+  case repairFailed(NegotiationCode)
+  /// Both operators have agreed and nothing is missing: the pair goes on with the next SYNC.
+  case repaired
 }
 
 /// Why the driver must close the channel.
@@ -119,6 +127,8 @@ public enum ChannelClose: Hashable, Sendable {
   case badFrame(Fault)
   /// A statement is missing in between.
   case gap(expected: Int64, got: Int64)
+  /// Nothing is wrong: statements were passed over while nothing was signed, and the next SYNC brings them back.
+  case resumed
   /// More statements in a second than the limits allow.
   case statementRate
   /// More PINGs in a second than the limits allow.

@@ -136,11 +136,12 @@ public struct Statement: Hashable, Sendable {
     let expires =
       switch kind {
       case .quoteRequest, .quote, .counter: header.expiry > header.created
-      case .accept, .confirm, .decline, .quoteCancel, .pass, .reject, .tradeAck, .massCancel:
+      case .accept, .confirm, .decline, .quoteCancel, .pass, .reject, .tradeAck, .incarnation,
+        .massCancel:
         header.expiry.rawValue == 0
       }
     guard expires else { throw Fault(.malformed, field: 11) }
-    if kind == .massCancel, header.dialogue != .pair { throw Fault(.malformed, field: 3) }
+    if kind == .massCancel || kind == .incarnation, header.dialogue != .pair { throw Fault(.malformed, field: 3) }
     self.envelope = envelope
     self.header = header
     self.payload = payload

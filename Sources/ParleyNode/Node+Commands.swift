@@ -41,6 +41,8 @@ extension Node {
         return try await request.optionalText("group") == nil ? accept(request) : acceptBest(request)
       case "cancel": return try await cancel(request)
       case "pass": return try await pass(request)
+      case "waive": return try await waive(request)
+      case "repair": return try await repair(request)
       case "trades": return .array(try request.page(of: trades()).map(\.json))
       case "receipt": return try receipt(request)
       default:

@@ -11,8 +11,13 @@ extension Node {
     switch event {
     case .requestArrived(let dialogue, _, _): quote(dialogue, session)
     case .counterArrived(let dialogue, let counter): answer(counter, in: dialogue, session)
-    case .synced: reconsider(session)
+    case .synced:
+      if isLostSelf { reconsiderLostSelf() }
+      reconsider(session)
     case .traded(let trade): note(trade)
+    case .frozen:
+      openBook(of: session)
+      noteLostSelf(session)
     default: break
     }
     changed(event.dialogue, in: session)
@@ -36,6 +41,14 @@ extension Node {
         ])
     case .frozen(let code, let byPeer):
       log.error("frozen", ["peer": peer, "code": "\(code)", "by": byPeer ? "peer" : "me"])
+    case .repairOffered(let isAgreed):
+      log.warning("repair-offered", ["peer": peer, "agreed": "\(isAgreed)"])
+    case .adopted(let own, let received):
+      log.warning("adopted", ["peer": peer, "own": "\(own)", "received": "\(received)"])
+    case .repairFailed(let code):
+      log.error("repair-failed", ["peer": peer, "code": "\(code)"])
+    case .repaired:
+      log.warning("repaired", ["peer": peer])
     case .overdue(let dialogue, _):
       log.warning("overdue", ["peer": peer, "dialogue": "\(dialogue)"])
     case .tradeUnacknowledged(let dialogue):

@@ -32,6 +32,10 @@ public actor Node {
   private var backlog: [(drafts: [EntryDraft], did: DID, ticket: Int)] = []
   /// Since when commits take so long that no firm quote is signed; `nil` while they are quick.
   var isJournalSlow = false
+  /// Whether a pair has shown that this node's journal lacks what has left it, and not all have synchronised since.
+  var isLostSelf = false
+  /// Whether nothing is signed to anybody for that.
+  var isSuspended = false
 
   /// The entry with which the journal was last restored from a backup after which more may have been signed.
   private var lostEnd: UInt64?
@@ -107,6 +111,8 @@ public actor Node {
     do {
       try readRecords()
       for peer in try store.reader.knownPeers() { try restoreSession(peer).trades.forEach(note) }
+      isLostSelf = sessions.values.contains { $0.frozen == .lostSelf && $0.lostSelfAt != nil }
+      reconsiderLostSelf()
       try listen()
       control = try ControlServer(node: self)
     } catch let error as NodeError {
@@ -143,6 +149,7 @@ public actor Node {
       did: identity.did.string, listen: listenURL, control: configuration.home.controlSocketPath,
       connected: sessions.values.filter(\.isSynced).map(\.peer.did.string).sorted(),
       channels: channels.values.compactMap(status).sorted { $0.peer < $1.peer },
+      awaited: awaitedPeers.map(\.string).sorted(),
       entries: store.head.size, quoting: configuration.quoting?.summary)
   }
 
@@ -216,11 +223,13 @@ public actor Node {
   func makeSession(_ peer: PeerIdentity) throws(NodeError) -> PeerSession {
     var rows: [[UInt8]] = []
     var first: UInt64?
+    var isRepaired = false
     do {
       let query = EntryQuery(peer: peer.did.string, kind: PeerSession.entryKind)
       try store.reader.forEachEntry(matching: query) { entry throws(StoreError) in
         first = first ?? entry.sequence
         rows.append(entry.body)
+        if let lostEnd, entry.sequence > lostEnd, JournalRow.isRepair(entry.body) { isRepaired = true }
       }
     } catch {
       throw .journal("\(error)")
@@ -229,7 +238,9 @@ public actor Node {
       peer: peer, signer: signer, limits: configuration.limits, rows: rows, surroundings: surroundings(peer.did))
     sessions[peer.did] = session
     // What this node signed last for a counterparty of before may be lost: signing on could contradict it.
-    if let first, let lostEnd, first < lostEnd { session.freeze(.lostSelf) }
+    if let first, let lostEnd, first < lostEnd, !isRepaired { session.freeze(.lostSelf) }
+    if session.frozen != nil { openBook(of: session) }
+    if isSuspended { session.suspend() }
     return session
   }
 

@@ -12,6 +12,8 @@ public struct NodeStatus: Hashable, Sendable {
   public let connected: [String]
   /// What its open channels have carried, by the peer's DID.
   public let channels: [ChannelStatus]
+  /// Whom it waits for since it has lost a part of its journal: until they have synchronised, or are waived, it signs nothing.
+  public let awaited: [String]
   /// Entries in its journal.
   public let entries: UInt64
   /// What it quotes, in lines for a person; `nil` if nothing.
@@ -22,7 +24,8 @@ public struct NodeStatus: Hashable, Sendable {
     [
       "event": "ready", "did": .string(did), "listen": listen.map(JSONValue.string) ?? .null,
       "control": .string(control), "connected": .array(connected.map(JSONValue.string)),
-      "channels": .array(channels.map(\.json)), "entries": .integer(Int64(clamping: entries)),
+      "channels": .array(channels.map(\.json)), "awaited": .array(awaited.map(JSONValue.string)),
+      "entries": .integer(Int64(clamping: entries)),
     ]
   }
 

@@ -197,6 +197,56 @@ final class PeerSession {
     for frame in frames { handle(engine.receive(frame, now: time())) }
   }
 
+  /// Whether a SYNC has been checked since this node started, and nothing is frozen.
+  var hasSynced: Bool { engine.hasSynced }
+  /// When this side last found that it had lost statements of its own.
+  var lostSelfAt: UnixNanoseconds? { engine.lostSelfAt }
+  /// Whether that was before any SYNC had been checked since the start.
+  var lostAtFirstSync: Bool { engine.awaitsFirstSync }
+  /// When the operator last said that the node need not wait for this pair.
+  var waivedAt: UnixNanoseconds? { engine.waivedAt }
+  /// When the last trade was decided.
+  var lastTrade: UnixNanoseconds? { engine.lastTrade }
+
+  /// Signs nothing until ``resume()``.
+  func suspend() { engine.suspend() }
+
+  /// Goes on.
+  func resume() { handle(engine.resume(now: .now)) }
+
+  /// Notes that the node need not wait for this pair, and returns once that is durable.
+  func waive(_ isolation: isolated Node) async {
+    let outcome = engine.waive(now: .now)
+    await withCheckedContinuation { continuation in
+      handle(outcome) { continuation.resume() }
+    }
+  }
+
+  /// How the pair stands while it is frozen.
+  var repairView: RepairView? { engine.repairView }
+
+  /// Takes all rows of the pair, of which the last are durable: a frozen session can then be repaired.
+  func openBook(_ rows: [[UInt8]]) throws(NodeError) {
+    do {
+      handle(try engine.openBook(rows, now: .now))
+    } catch {
+      throw .journal(error.sentence)
+    }
+  }
+
+  /// Says for the operator that the pair is to be repaired, and returns once that is durable.
+  func agreeToRepair(_ isolation: isolated Node, incarnation: [UInt8]) async throws(NodeError) {
+    let outcome: Outcome
+    do {
+      outcome = try engine.agreeToRepair(newIncarnation: incarnation, now: .now)
+    } catch {
+      throw .notNow(error.sentence)
+    }
+    await withCheckedContinuation { continuation in
+      handle(outcome) { continuation.resume() }
+    }
+  }
+
   /// Signs nothing more for this peer, and tells it why.
   func freeze(_ code: NegotiationCode) { handle(engine.freeze(code, now: time())) }
 
@@ -374,7 +424,7 @@ extension SessionEvent {
       id
     case .rejected(let id, _, _), .rejectedPeer(let id, _, _): id
     case .traded(let trade): trade.dialogue
-    case .synced, .acknowledged, .frozen, .evidenceKept: nil
+    case .synced, .acknowledged, .frozen, .evidenceKept, .repairOffered, .adopted, .repairFailed, .repaired: nil
     }
   }
 }
@@ -396,6 +446,8 @@ extension NegotiationError {
   var sentence: String {
     switch self {
     case .notConnected: "no channel to this peer is up; it will be tried again"
+    case .suspended:
+      "this node has lost a part of its journal: 'parley status' says whom it waits for, 'parley peers waive DID' goes on without"
     case .frozen(let code): "the session is frozen (\(code)): only the operators of both sides can end that"
     case .unknownDialogue(let id): "there is no dialogue \(id) here"
     case .dialogueClosed: "the negotiation is over"
@@ -418,6 +470,8 @@ extension NegotiationError {
     case .peerOverdue: "an earlier accept is overdue; no new one to this peer until it is decided"
     case .clientOrderIDReused(let id): "the client order id '\(id)' was used for something else"
     case .clientOrderIDLength(let count): "a client order id has 1 to 64 bytes, not \(count)"
+    case .notRepairable(.none): "the pair is not frozen: there is nothing to repair"
+    case .notRepairable(let code): "\(code) cannot be repaired: what both hold must be settled by another way"
     case .corruptRow(let why): "the journal does not read: \(why)"
     }
   }

@@ -10,7 +10,7 @@ import Parley
 enum ParleyCommandLine {
   static let commands: [Command] = [
     .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .best,
-    .counter, .accept, .cancel, .pass, .trades, .status, .receipt, .verify, .journalVerify, .journalProve,
+    .counter, .accept, .cancel, .pass, .repair, .trades, .status, .receipt, .verify, .journalVerify, .journalProve,
     .journalBackup, .journalRestore, .chain, .surface, .demo,
   ]
 

@@ -16,6 +16,7 @@ extension Command {
       parley peers approve DID     let it in from now on, pinned to the keys that it has today
       parley peers deny DID        turn it away, and end its channel
       parley peers forget DID      take its pin away: the next contact is a first one
+      parley peers waive DID       after LOST_SELF: sign again to others without waiting for it
 
       Compare the fingerprint with what its owner told you by another way: that is all that tells two servers apart.
       """
@@ -28,8 +29,8 @@ extension Command {
         return rows.isEmpty ? ["nobody yet: 'parley connect DID' calls one"] : rows
       }
     }
-    guard ["approve", "deny", "forget"].contains(action) else {
-      throw UsageError("'peers' takes list, approve, deny or forget, not '\(action)'")
+    guard ["approve", "deny", "forget", "waive"].contains(action) else {
+      throw UsageError("'peers' takes list, approve, deny, forget or waive, not '\(action)'")
     }
     guard arguments.positionals.count == 2 else { throw UsageError("'peers \(action)' needs DID") }
     var parameters: JSONObject = ["did": .string(arguments.positionals[1])]
@@ -40,6 +41,11 @@ extension Command {
       case "approve":
         ["Approved \(result["did"]?.stringValue ?? "")", "  fingerprint  \(result["fingerprint"]?.stringValue ?? "")"]
       case "deny": ["Denied: it is turned away from now on"]
+      case "waive":
+        (result["awaited"]?.arrayValue ?? []).isEmpty
+          ? ["Waived: nobody else is waited for"]
+          : ["Waived; still waiting for"]
+            + (result["awaited"]?.arrayValue ?? []).compactMap(\.stringValue).map { "  " + $0 }
       default: ["Forgotten: its next contact is a first one"]
       }
     }

@@ -91,7 +91,11 @@ enum Rendering {
     return [
       status["did"]?.stringValue ?? "", "  listening  \(status["listen"]?.stringValue ?? "no: this node only calls")",
       "  journal    \(entries) entries",
-    ] + (channels.isEmpty ? ["  channels   none"] : channels.flatMap(channel))
+    ]
+      + (status["awaited"]?.arrayValue ?? []).compactMap(\.stringValue).map {
+        "  signs nothing before it has met  \(shortDID($0))"
+      }
+      + (channels.isEmpty ? ["  channels   none"] : channels.flatMap(channel))
   }
 
   private static func channel(_ channel: JSONValue) -> [String] {

@@ -57,6 +57,7 @@ struct Ledger {
       try note(n, statement, of: received, "received")
     case .acknowledged(let n, _): acknowledged = Int(n)
     case .frozen(let code, _, _): throw Failure("\(name): frozen with \(code)")
+    case .repairAgreed, .incarnationSigned, .repaired: throw Failure("\(name): a repair")
     case .evidence: throw Failure("\(name): a statement came while frozen")
     }
   }

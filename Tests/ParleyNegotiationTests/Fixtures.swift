@@ -73,6 +73,8 @@ final class Peer {
   private(set) var events: [SessionEvent] = []
   private(set) var outbox: [[UInt8]] = []
   private(set) var close: ChannelClose?
+  /// How many rows there were after each transaction.
+  private(set) var boundaries: [Int] = []
 
   init(
     _ signer: LocalSigner, to other: LocalSigner, limits: NegotiationLimits = NegotiationLimits(),
@@ -90,6 +92,7 @@ final class Peer {
 
   func take(_ outcome: Outcome) {
     journal += outcome.rows.map(\.encoded)
+    if !outcome.rows.isEmpty { boundaries.append(journal.count) }
     events += outcome.events
     outbox += outcome.frames
     close = outcome.close ?? close
@@ -108,6 +111,14 @@ final class Peer {
     defer { outbox = [] }
     return outbox
   }
+
+  /// Leaves only the first rows in the journal.
+  func cut(to count: Int) {
+    journal.removeLast(journal.count - count)
+    boundaries.removeAll { $0 > count }
+  }
+
+  func forgetClose() { close = nil }
 
   func drainEvents() -> [SessionEvent] {
     defer { events = [] }

@@ -52,6 +52,10 @@ final class Simulation {
   let rule: Rule
   /// How far each clock may be from the time that runs here.
   let offsetBound: Int64
+  /// Whether one machine is restored to an earlier moment, once.
+  let restores: Bool
+  private(set) var restorations = 0
+  private(set) var repairs = 0
   var random: SplitMix64
   var now = UnixNanoseconds.start
   let taker: Machine
@@ -61,9 +65,10 @@ final class Simulation {
   var violations: [String] = []
   var crashes = 0
 
-  init(seed: UInt64, rule: Rule = .none) {
+  init(seed: UInt64, rule: Rule = .none, restores: Bool = false) {
     self.seed = seed
     self.rule = rule
+    self.restores = restores
     random = SplitMix64(seed: seed)
     // One pair in ten is further apart than is traded on: by minutes.
     let most: Int64 = seed % 10 == 9 ? 600_000_000_000 : 700_000_000
@@ -121,7 +126,7 @@ final class Simulation {
       switch try! Frame.decode(frame) {
       case .ack(let n, _): machine.acknowledgedOnWire = max(machine.acknowledgedOnWire, n)
       case .data(let n, _): machine.sentOnWire = max(machine.sentOnWire, n)
-      case .sync, .ping, .pong, .freeze, .bye: break
+      case .sync, .ping, .pong, .freeze, .repair, .returned, .bye: break
       }
     }
   }
@@ -144,6 +149,31 @@ final class Simulation {
     }
     begin(machine)
     take(machine, machine.session.poll(now: clock(machine)))
+  }
+
+  /// The machine's disk is replaced by an older copy of it.
+  private func restore(_ machine: Machine) {
+    guard machine.durable.count > 2 else { return }
+    restorations += 1
+    machine.durable.removeLast(Int.random(in: 0..<machine.durable.count - 1, using: &random))
+    (machine.acknowledgedOnWire, machine.sentOnWire, machine.given) = (0, 0, [])
+    other(machine).acknowledgedOnWire = 0
+    crash(machine)
+  }
+
+  /// The operators repair what is frozen.
+  private func mend(_ machine: Machine) {
+    commit(machine, machine.queue.count)
+    guard let view = machine.session.repairView else { return }
+    do throws(NegotiationError) {
+      take(machine, try machine.session.openBook(machine.durable.flatMap { $0 }.map(\.encoded), now: clock(machine)))
+      guard !view.isAgreed else { return }
+      let incarnation = random.bytes(16).map { $0 | 1 }
+      take(machine, try machine.session.agreeToRepair(newIncarnation: incarnation, now: clock(machine)))
+      repairs += 1
+    } catch {
+      complain("\(machine.name) cannot be repaired: \(error)")
+    }
   }
 
   // MARK: Network
@@ -195,7 +225,7 @@ final class Simulation {
     case 40..<72: commit(machine, chance(70) ? machine.queue.count : 1)
     case 72..<74: take(machine, machine.session.poll(now: clock(machine)))
     case 74: connect()
-    case 75: crash(machine)
+    case 75: restores && restorations == 0 && chance(90) ? restore(machine) : crash(machine)
     default: act(machine)
     }
   }
@@ -267,8 +297,9 @@ final class Simulation {
 
   private func heal() {
     guard violations.isEmpty else { return }
-    for round in 0..<6 {
-      if !isUp || round == 0 || round == 3 { connect() }
+    for round in 0..<(restores ? 12 : 6) {
+      if !isUp || round % 3 == 0 { connect() }
+      if restores { for machine in [taker, maker] { mend(machine) } }
       for _ in 0..<200 {
         guard [taker, maker].contains(where: { !$0.queue.isEmpty || !$0.wire.isEmpty }) else { break }
         for machine in [taker, maker] {
@@ -350,7 +381,7 @@ final class Simulation {
           confirmed[accept.offer, default: 0] += 1
           traded[statement.header.dialogue, default: 0] += 1
         case .decline(let decline): verdicts[decline.accept, default: 0] += 1
-        case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel: break
+        case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel, .incarnation: break
         }
       }
     }

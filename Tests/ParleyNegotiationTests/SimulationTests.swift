@@ -17,6 +17,21 @@ struct SimulationTests {
   }
 
   @Test(
+    "a journal restored to an earlier moment is repaired, and both sides end with the same trades", arguments: 0..<8)
+  func repair(block: Int) {
+    var (restorations, repairs, trades) = (0, 0, 0)
+    for seed in UInt64(block) * 60..<UInt64(block) * 60 + 60 {
+      let simulation = Simulation(seed: seed, restores: true)
+      simulation.run()
+      restorations += simulation.restorations
+      repairs += simulation.repairs
+      trades += simulation.taker.session.trades.count
+      #expect(simulation.violations.isEmpty, "\(simulation.violations.first ?? "")")
+    }
+    #expect(restorations > 15 && repairs > 15 && trades > 1, "\(restorations), \(repairs), \(trades)")
+  }
+
+  @Test(
     "a driver that breaks a rule is caught",
     arguments: [
       Simulation.Rule.sendBeforeDurable, .acknowledgeBeforeDurable, .syncBeforeDurable, .splitTransactions, .lyingDisk,

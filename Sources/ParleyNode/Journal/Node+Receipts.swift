@@ -42,7 +42,9 @@ extension Receipt.HeldStatement {
     switch row.content {
     case .sent(_, let statement, _): self.init(direction: .sent, statement: statement)
     case .received(_, let statement, _, _): self.init(direction: .received, statement: statement)
-    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .ordered: return nil
+    case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .repairAgreed, .incarnationSigned, .repaired,
+      .ordered:
+      return nil
     }
   }
 }

@@ -7,9 +7,9 @@
  * incarnations; a channel is a pair of FIFO wires that either side leaves at any instant; what it has not read by then is
  * lost, however late the other side leaves. A crash loses memory and channel, at any instant. A restore besides replaces the
  * disk by a backup of any earlier instant, or by nothing (a fresh incarnation). A frozen pair is repaired once, by both
- * operators. A wire repeats a DATA frame.
+ * operators, in one step: negotiation.md section 5.1 has the frames, and RepairTests and the simulation cut them anywhere. A wire repeats a DATA frame.
  *
- * Bounds. ACCEPTS statements and as many verdicts, two contents each; CHANNELS channels; CRASHES and RESTORES in all,
+ * Bounds. SIGNS_EARLY: A breaks the rule that nothing is signed before SYNC, and the links must find it. ACCEPTS statements and as many verdicts, two contents each; CHANNELS channels; CRASHES and RESTORES in all,
  * both sides together; REPEATS repeated frames.
  *
  * Abstracted. A statement is its content, 1 or 2; a link is the list of contents under the two incarnations, so that two
@@ -43,6 +43,7 @@ mtype = {
   AGREEMENT,              /* two sides that took each other's SYNC have one history */
   ONE_VERDICT,            /* an Accept has one verdict for ever, and B answers it once */
   NO_FALSE_ALARM,         /* only a restore freezes a pair */
+  NO_FORK,                /* no side signs another statement under a used number */
   NO_GAP,                 /* DATA frames of a channel come without a gap */
   ALL_ARRIVES             /* once nothing fails any more, everything is delivered and acknowledged */
 };
@@ -75,6 +76,7 @@ chan pending[2] = [CAPACITY] of FRAME;
 byte current[2];           /* the channel that a side has; 0 none */
 byte newest[2];            /* the last one that it opened */
 bool synced[2];            /* it has taken the peer's SYNC on it */
+bool awaits[2];            /* it has taken none since its journal was read back */
 bool restored[2];          /* its disk has been replaced since the last repair */
 bool wasBackedUp[2];
 bool wasRestored;          /* anybody's disk was ever replaced */
@@ -188,6 +190,9 @@ inline sendSync(me) {
 
 inline freeze(me, code) {
   printf("  %c freezes: %e\n", 65 + me, code);
+#ifndef SIGNS_EARLY
+  hold(code != FORK, NO_FORK);
+#endif
   hold(wasRestored, NO_FALSE_ALARM);
   memory[me].state = code;
   sendFreeze(me)
@@ -235,6 +240,7 @@ inline takeSync(me) {
     :: else
     fi;
     synced[me] = true;
+    awaits[me] = false;
     i = memory[me].acknowledged + 1;
     do
     :: i <= memory[me].sent -> sendData(me, i); i++
@@ -357,6 +363,7 @@ inline crash(me) {
   printf("%c crashes\n", 65 + me);
   lose(me);
   copy(memory[me], disk[me]);
+  awaits[me] = true;
   hold(restored[me] || restored[OTHER(me)] || memory[me].received >= memory[OTHER(me)].acknowledged, ACKNOWLEDGED_IS_KEPT);
   hold(restored[me] || restored[OTHER(me)] || memory[me].sent >= memory[OTHER(me)].received, SIGNED_IS_KEPT)
 }
@@ -371,6 +378,7 @@ inline restore(me) {
     disk[me].inc = 2
   fi;
   copy(memory[me], disk[me]);
+  awaits[me] = true;
   restored[me] = true;
   wasRestored = true
 }
@@ -447,7 +455,12 @@ inline receiveAgain(me, channel, choice) {
 
 /* Contents are only compared, so that before anything was lost 1 stands for all of them. */
 #define MAY_DIFFER (crashes + restores > 0)
-#define MAY_SIGN (me == A && memory[me].state == GOOD && memory[me].peer != 0 && memory[me].sent < ACCEPTS)
+#if defined(WITHOUT_SIGN_AFTER_SYNC) || defined(SIGNS_EARLY)
+#define IS_SURE(me) true
+#else
+#define IS_SURE(me) (!awaits[me])
+#endif
+#define MAY_SIGN (me == A && memory[me].state == GOOD && memory[me].peer != 0 && IS_SURE(me) && memory[me].sent < ACCEPTS)
 
 inline sign(me, choice) {
   memory[me].sent++;

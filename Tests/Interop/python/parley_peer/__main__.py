@@ -53,6 +53,7 @@ def run_initiate(arguments: argparse.Namespace) -> int:
         accept=not arguments.no_accept,
         drop=arguments.drop,
         linger=arguments.linger,
+        loses=arguments.lose,
     )
     document = Path(arguments.peer_document).read_bytes() if arguments.peer_document else b""
     job = InitiateJob(
@@ -86,6 +87,7 @@ def run_respond(arguments: argparse.Namespace) -> int:
         arguments.on_counter,
         arguments.life_ms * 1_000_000,
         arguments.refuse,
+        arguments.repair,
     )
     job = RespondJob(
         plan=plan,
@@ -166,6 +168,7 @@ def parse_arguments() -> argparse.Namespace:
     taker.add_argument("--no-accept", action="store_true")
     taker.add_argument("--headerless", action="store_true", help="message 1 as the first WebSocket message")
     taker.add_argument("--drop", choices=("unsent", "sent"), help="cut TCP around the Accept, dial again, SYNC")
+    taker.add_argument("--lose", action="store_true", help="lose all since before the Accept, and repair the pair")
     taker.add_argument("--linger", type=float, default=0.0, help="seconds to stay after the trade")
     taker.add_argument("--renew-after", type=int, metavar="RECORDS", help="of either side in an epoch: then new keys")
     taker.add_argument("--timeout", type=float, default=20.0)
@@ -181,6 +184,7 @@ def parse_arguments() -> argparse.Namespace:
     answers = ("meet", "accept", "hold", "reject", "pass", "cancel-all", "ignore")
     maker.add_argument("--on-counter", choices=answers, default="meet")
     maker.add_argument("--life-ms", type=int, default=2000)
+    maker.add_argument("--repair", action="store_true", help="agree to the repair of whatever freezes")
     maker.add_argument("--refuse", metavar="CODE", help="answer each request with this Reject")
     maker.add_argument("--refuse-session", type=int, metavar="CODE", help="REFUSE instead of ACCEPT")
     maker.add_argument("--retries", type=int, default=0, metavar="N", help="RETRYs before message 2")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from .desk import Desk
+from .desk import Backup, Desk
 from .dialogue import Dialogue, OfferState, Phase
 from .errors import NegotiationError, PeerError
 from .identity import Identity, Signer
@@ -141,6 +141,9 @@ class TakerPlan:
     accept_late_by: float | None = None
     drop: str | None = None
     linger: float = 0.0
+    # What the desk knew before the Accept, where the plan is to lose all since.
+    loses: bool = False
+    backup: Backup | None = None
 
 
 class Dropped(Exception):
@@ -179,6 +182,8 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
         await asyncio.sleep((offer.end - desk.now()) / SECOND + plan.accept_late_by)
     elif not desk.may_accept(offer):
         raise NegotiationError("LATE", "the quote ends too soon to accept it")
+    if plan.loses:
+        plan.backup = desk.back_up()
     side_taken = Side.SELL if plan.side == "sell" else Side.BUY
     desk.accept(dialogue, offer, side_taken, plan.lots)
     if plan.drop != "unsent":
@@ -219,13 +224,14 @@ async def settle(dealing: Dealing, dialogue: Dialogue | None) -> None:
 
 @dataclass
 class MakerPlan:
-    """What a maker quotes, and what it does with a Counter: meet, accept, hold, reject, pass, cancel all, or ignore it."""
+    """What a maker quotes, and what it does with a Counter: meet, accept, hold, reject, pass, cancel-all, ignore."""
 
     bid: int
     ask: int
     on_counter: str = "meet"
     life_ns: int = 2 * SECOND
     refuse: str | None = None
+    repairs: bool = False
 
 
 async def make(dealing: Dealing, plan: MakerPlan) -> None:

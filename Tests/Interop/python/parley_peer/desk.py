@@ -6,11 +6,15 @@ Not here, as no test needs them of this side: rate limits, credits, the cap of a
 
 from __future__ import annotations
 
+import copy
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from . import payload as forms
+from .adoption import Adoption
 from .dialogue import Dialogue, OfferState, Phase, Strand, Trade
 from .errors import NegotiationError
 from .identity import Identity, Signer
@@ -21,6 +25,7 @@ from .payload import (
     Accept,
     Confirm,
     Decline,
+    Incarnation,
     Leg,
     MassCancel,
     Mode,
@@ -41,12 +46,24 @@ from .statement import NO_HASH, PAIR_DIALOGUE, Code, Header, Kind, Statement, co
 Event = Callable[..., None]
 
 
+@dataclass
+class Backup:
+    """What a desk's journal held at one moment."""
+
+    dialogues: dict[bytes, Dialogue]
+    pair_strand: Strand
+    session: dict[str, Any]
+
+
 class Desk:
     def __init__(self, signer: Signer, peer: Identity, event: Event) -> None:
         self.signer = signer
         self.me = signer.identity.did
         self.peer = peer
         self.session = Session(self.me, peer.did, self.process, event, self.now)
+        self.session.signer, self.session.identity = signer, peer
+        self.session.adopt, self.session.after_sync = self.adopt, self.pay
+        self._owed: list[tuple[bytes, bytes, bool]] = []
         self.dialogues: dict[bytes, Dialogue] = {}
         self.spec_hash: Callable[[str], bytes | None] = spec_hash
         self._pair_strand = Strand()
@@ -179,6 +196,31 @@ class Desk:
     def _parties(self, dialogue: Dialogue) -> tuple[str, str]:
         return (self.me, self.peer.did) if dialogue.i_am_requester else (self.peer.did, self.me)
 
+    # Repair (§5.1)
+
+    def back_up(self) -> Backup:
+        return Backup(copy.deepcopy(self.dialogues), copy.deepcopy(self._pair_strand), self.session.back_up())
+
+    def restore(self, backup: Backup) -> None:
+        self.dialogues, self._pair_strand = backup.dialogues, backup.pair_strand
+        self.session.restore(backup.session)
+
+    def adopt(self, ordered: list[tuple[bool, bytes]], answers: dict[bytes, tuple[int | None, bytes]]) -> None:
+        adoption = Adoption(self, answers)
+        for is_mine, data in ordered:
+            adoption.take_mine(data) if is_mine else adoption.take_theirs(data)
+        self._owed += adoption.owed
+
+    def pay(self) -> None:
+        """Answers what was adopted without the answer that it had."""
+        owed, self._owed = self._owed, []
+        for identifier, name, is_trade in owed:
+            dialogue = self.dialogues.get(name)
+            if is_trade:
+                self.sign(Kind.TRADE_ACK, TradeAck(identifier), dialogue)
+            else:
+                self._decline(dialogue, identifier, Code.AMNESIA, self.now())
+
     # Processing (§6)
 
     def process(self, data: bytes) -> None:
@@ -251,6 +293,8 @@ class Desk:
                 code = self._on_request(dialogue, header, statement, content)
             case Reject():
                 return self._on_reject(header, content)
+            case Incarnation():
+                code = Code.UNSOLICITED
             case Decline():
                 code = self._on_decline(content)
             case Confirm():

@@ -11,7 +11,7 @@ from typing import Any
 
 from .channel import MAX_BODY
 from .dealing import Dropped, MakerPlan, TakerPlan, Trader, dealing, make, settle, take
-from .desk import Desk
+from .desk import Backup, Desk
 from .errors import PeerError
 from .identity import Identity, Signer
 from .instruments import spec_hash
@@ -83,6 +83,9 @@ async def initiate(job: InitiateJob, log: Log) -> dict[str, Any]:
             except Dropped:
                 log("dropped")
                 await _resume(job, trader)
+            if job.plan.backup is not None:
+                log("lost")
+                await _repair(job, trader, job.plan.backup)
     except Closed as end:
         _log_end(log, end)
     except PeerError as error:
@@ -120,6 +123,20 @@ async def _resume(job: InitiateJob, trader: Trader) -> None:
         _log_open(trader.log, connection)
         async with dealing(trader, connection) as at:
             await trader.wait_for("trade", "declined", "frozen", "freeze_received")
+            await settle(at, next(iter(trader.desk.dialogues.values())))
+        await connection.close()
+
+
+async def _repair(job: InitiateJob, trader: Trader, backup: Backup) -> None:
+    """Restored from a backup of before the Accept: the other side hands back what came after it."""
+    trader.events = asyncio.Queue()
+    trader.desk.restore(backup)
+    trader.desk.session.repairs = True
+    async with connect(job.url, job.signer, job.responder, job.hooks) as connection:
+        _log_open(trader.log, connection)
+        async with dealing(trader, connection) as at:
+            await trader.wait_for("repaired")
+            await trader.wait_for("sync")
             await settle(at, next(iter(trader.desk.dialogues.values())))
         await connection.close()
 
@@ -191,6 +208,7 @@ class _Maker:
             desk = Desk if misbehaviour is None else misbehaviour.desk
             self._traders[did] = Trader(self.signer, connection.peer, self._log, desk)
             self._traders[did].desk.spec_hash = self._spec_hash
+            self._traders[did].desk.session.repairs = self._job.plan.repairs
         trader = self._traders[did]
         trader.events = asyncio.Queue()
         try:

@@ -317,6 +317,29 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class Incarnation:
+    inc: bytes
+    peer_inc: bytes
+    new_inc: bytes
+    peer_new_inc: bytes
+    sent: int
+    sent_history: bytes
+    recv: int
+    recv_history: bytes
+
+    def fields(self) -> list[Packed]:
+        incs: list[Packed] = [self.inc, self.peer_inc, self.new_inc, self.peer_new_inc]
+        return [*incs, self.sent, self.sent_history, self.recv, self.recv_history]
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Incarnation:
+        incs = [fields.binary(16) for _ in range(4)]
+        if bytes(16) in incs[2:]:
+            raise NegotiationError("MALFORMED", "a new incarnation of zeros")
+        return cls(*incs, fields.integer(), fields.binary(32), fields.integer(), fields.binary(32))
+
+
+@dataclass(frozen=True)
 class MassCancel:
     code: int = 0
 
@@ -366,6 +389,7 @@ _FORMS = {
     Kind.PASS: (Pass, 1),
     Kind.REJECT: (Reject, 4),
     Kind.TRADE_ACK: (TradeAck, 1),
+    Kind.INCARNATION: (Incarnation, 8),
     Kind.MASS_CANCEL: (MassCancel, 1),
 }
 _EXPIRING = (Kind.QUOTE_REQUEST, Kind.QUOTE, Kind.COUNTER)
@@ -379,8 +403,8 @@ def parse(header: Header, data: bytes) -> Payload:
         raise NegotiationError("MALFORMED", "payload too long")
     if header.expiry <= header.created if header.kind in _EXPIRING else header.expiry != 0:
         raise NegotiationError("MALFORMED", "expiry")
-    if header.kind == Kind.MASS_CANCEL and header.dialogue != PAIR_DIALOGUE:
-        raise NegotiationError("MALFORMED", "a MassCancel in a dialogue")
+    if header.kind in (Kind.INCARNATION, Kind.MASS_CANCEL) and header.dialogue != PAIR_DIALOGUE:
+        raise NegotiationError("MALFORMED", "about the pair, in a dialogue")
     form, count = _FORMS[Kind(header.kind)]
     payload = form.parse(Fields(unpack(data), count, form.__name__))
     if isinstance(payload, Confirm):

@@ -64,7 +64,7 @@ async def _run(
     job = RespondJob(
         maker,
         lambda port: _signer(suites[1], f"ws://127.0.0.1:{port}/"),
-        connections=1 if taker.drop is None else 2,
+        connections=1 if taker.drop is None and not taker.loses else 2,
         lifetime=20,
         deadline=options.pop("deadline", HANDSHAKE_DEADLINE),
         chunk=options.get("chunk", MAX_BODY),
@@ -116,6 +116,15 @@ async def _trades(taker: TakerPlan, maker: MakerPlan, price: int, **options: Any
     _expect("both", a, terms_digest=b["terms_digest"], confirm_statement=b["confirm_statement"], buyer=b["buyer"])
     _expect("both", mine, detected=[], timeout=False)
     _expect("both", theirs, detected=[], timeout=False)
+
+
+async def _repairs(taker: TakerPlan, maker: MakerPlan) -> None:
+    mine, theirs, log, other = await _run(taker, maker)
+    a, b = _check_trade("taker", mine, net=110), _check_trade("maker", theirs, net=110)
+    _expect("both", a, terms_digest=b["terms_digest"], confirm_statement=b["confirm_statement"])
+    adopted = {"own": log.values("adopted", "own"), "theirs": log.values("adopted", "received")}
+    _expect("taker", adopted | {"repaired": len(log.values("repaired", "ms"))}, own=[2], theirs=[1], repaired=1)
+    _expect("maker", {"repaired": len(other.values("repaired", "ms"))}, repaired=1)
 
 
 async def _refuses(taker: TakerPlan, maker: MakerPlan, refuse_session: int | None = None, **wanted: object) -> None:
@@ -226,6 +235,9 @@ def cases() -> dict[str, Case]:
         "counter passed": lambda: _refuses(_plan(counters=[105]), MakerPlan(100, 110, "pass")),
         "request refused": lambda: _refuses(_plan(), MakerPlan(100, 110, refuse="POLICY"), rejected=["POLICY"]),
         "no accept": lambda: _refuses(_plan(accept=False), firm),
+        "lost since before the Accept, and repaired": lambda: _repairs(
+            _plan(loses=True), MakerPlan(100, 110, repairs=True)
+        ),
         "resumed, Accept sent": lambda: _trades(_plan(drop="sent"), firm, 110),
         "resumed, Accept not sent": lambda: _trades(_plan(drop="unsent"), firm, 110),
     }

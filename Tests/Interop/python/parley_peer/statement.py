@@ -38,6 +38,7 @@ class Kind(IntEnum):
     PASS = 9
     REJECT = 10
     TRADE_ACK = 11
+    INCARNATION = 12
     MASS_CANCEL = 13
 
 
