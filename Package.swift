@@ -53,6 +53,7 @@ let package = Package(
     .library(name: "ParleyMarket", targets: ["ParleyMarket"]),
     .library(name: "ParleyOptions", targets: ["ParleyOptions"]),
     .library(name: "ParleyJournal", targets: ["ParleyJournal"]),
+    .library(name: "ParleyDesk", targets: ["ParleyDesk"]),
   ],
   targets: [
     // Floor 0: C libraries.
@@ -78,6 +79,7 @@ let package = Package(
     room("ParleyMarket", ["ParleyWire", "ParleyCrypto"]),
     room("ParleyOptions", ["CMath"]),
     room("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    room("ParleyDesk", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
 
     // Floor 3.
     room(
@@ -89,13 +91,15 @@ let package = Package(
       "ParleyNode",
       [
         "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake",
-        "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore",
+        "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyDesk", "ParleyIO",
+        "ParleyStore",
       ]),
     room(
       "Parley",
       [
         "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity", "ParleyWebSocket", "ParleyHandshake",
-        "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyIO", "ParleyStore",
+        "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions", "ParleyJournal", "ParleyDesk", "ParleyIO",
+        "ParleyStore",
         "ParleyNode",
       ]),
 
@@ -123,6 +127,7 @@ let package = Package(
     tests("ParleyMarket", ["ParleyWire"]),
     tests("ParleyOptions", ["ParleyWire"], vectors: true, exclude: ["python"]),
     tests("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    tests("ParleyDesk", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
     tests(
       "ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyWebSocket", "ParleyPeer"], exclude: ["python"]),
     tests("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal"], exclude: ["python"]),

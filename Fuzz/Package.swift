@@ -12,6 +12,7 @@ let names = [
   "FuzzDIDDocument",
   "FuzzDIDWebVH",
   "FuzzDeflate",
+  "FuzzDesk",
   "FuzzEntry",
   "FuzzFrames",
   "FuzzHTTPHead",

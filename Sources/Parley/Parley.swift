@@ -1,6 +1,7 @@
 // One import for a whole node: floors 1 to 4 under one name.
 
 @_exported public import ParleyCrypto
+@_exported public import ParleyDesk
 @_exported public import ParleyHandshake
 @_exported public import ParleyIO
 @_exported public import ParleyIdentity

@@ -118,6 +118,7 @@ extension DialogueView {
     expiry = dialogue.expiry
     myOffer = dialogue.myOffer
     peerOffer = dialogue.peerLive
+    doubt = dialogue.pending.map { Doubt(side: $0.side, lots: $0.lots) }
     trade = dialogue.trade
   }
 }

@@ -98,6 +98,10 @@ public struct NegotiationCode: RawRepresentable, Hashable, Sendable, CustomStrin
   public static let witness = Self(42)
   /// The signer lost the Accept after acknowledging it.
   public static let amnesia = Self(43)
+  /// Too much was traded in too short a time: no quotes for now.
+  public static let paused = Self(44)
+  /// The two sides belong together.
+  public static let selfTrade = Self(45)
   /// A Counter or an Accept was signed within the request's blind time.
   public static let blind = Self(50)
 
@@ -123,6 +127,7 @@ public struct NegotiationCode: RawRepresentable, Hashable, Sendable, CustomStrin
     22: "DECIDED", 23: "HELD", 24: "CLOSED", 25: "WITHDRAWN", 26: "UNSOLICITED", 27: "TERMS", 28: "LOTS",
     29: "SPEC", 30: "CLOCK", 31: "BAND", 32: "DUST", 33: "LIMIT", 34: "RATE", 35: "POLICY", 36: "CPTY",
     37: "FISHING", 38: "LOOK_ABUSE", 39: "PRICE", 40: "KILLED", 41: "OVERLOAD", 42: "WITNESS", 43: "AMNESIA",
+    44: "PAUSED", 45: "SELF_TRADE",
     50: "BLIND",
     64: "LOST_SELF", 65: "LOST_PEER", 66: "FORK", 67: "NEW_INCARNATION", 68: "EQUIVOCATION", 69: "FORGED",
     70: "RESYNC_LOOP",

@@ -47,6 +47,8 @@ public enum NegotiationError: Error, Hashable, Sendable {
   case aboveGroupCap(Int64)
   /// An earlier Accept is overdue: no new one to this peer.
   case peerOverdue(StatementID)
+  /// The owner's own limits stand in the way.
+  case vetoed(Veto)
   /// The client order id was used for something else.
   case clientOrderIDReused(String)
   /// A client order id has 1 to 64 bytes.

@@ -109,6 +109,7 @@ extension PairSession {
     if draft.group == nil { request.group = nonce }
     let id = DialogueID(requester: state.local, responder: state.peer, nonce: nonce)
     guard state.dialogues[id] == nil else { throw .invalid(Fault(.duplicate, field: 101)) }
+    try checkVet(.request(request, id))
     return finish(.quoteRequest(request), id, now.advanced(byNanoseconds: draft.lifetime), order, now)
   }
 
@@ -160,6 +161,7 @@ extension PairSession {
     guard inDoubt.count < limits.acceptsInDoubt else { throw .limit("acceptsInDoubt") }
     guard lots <= limits.lotsInDoubt - inDoubt.lots else { throw .limit("lotsInDoubt") }
     try checkCap(dialogue, lots)
+    try checkVet(.accept(live.offer, side, lots, dialogue))
     let accept = Accept(offer: offer, side: side, lots: lots, terms: terms.encoded)
     return finish(.accept(accept), id, UnixNanoseconds(0), order, now)
   }
@@ -249,6 +251,7 @@ extension PairSession {
       guard offer.lotsAtMost <= limits.firmLots - state.firmLots + dialogue.firmLots else { throw .limit("firmLots") }
     }
     if draft.mode != .indicative { try checkCap(dialogue, offer.lotsAtMost) }
+    try checkVet(.offer(offer, dialogue))
     return finish(role == .responder ? .quote(offer) : .counter(offer), id, expiry, order, now)
   }
 

@@ -32,6 +32,8 @@ public struct PairSession: ~Copyable {
   public var policy: NegotiationPolicy
   /// What the node's other pairs have bound in a group, now; whoever runs several pairs sets it before the first command.
   public var groupsElsewhere: ([UInt8]) -> GroupLedger = { _ in GroupLedger() }
+  /// Asked before anything is signed that binds this side or may come to; `nil` lets everything through.
+  public var vet: ((Commitment) -> Veto?)?
   var state: PairState
   var channel: Channel = .closed
   var channelCount = 0
@@ -223,8 +225,18 @@ public struct DialogueView: Hashable, Sendable {
   public let myOffer: LiveOffer?
   /// The peer's live offer.
   public let peerOffer: LiveOffer?
+  /// What this side accepted and has no verdict on: what it does with the package, and how many lots.
+  public let doubt: Doubt?
   /// The trade.
   public let trade: Trade?
+
+  /// An Accept of this side's that has no verdict yet.
+  public struct Doubt: Hashable, Sendable {
+    /// What this side does with the package.
+    public let side: Side
+    /// How many lots.
+    public let lots: Int64
+  }
 }
 
 /// What a command led to.

@@ -46,6 +46,7 @@ extension Node {
       case "trades": return .array(try request.page(of: trades()).map(\.json))
       case "receipt": return try receipt(request)
       default:
+        if let answer = try answerDesk(request) { return answer }
         guard let answer = try keeper.answer(request) else {
           throw ControlError(.methodNotFound, "there is no method '\(request.method)'")
         }

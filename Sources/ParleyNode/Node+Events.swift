@@ -1,3 +1,4 @@
+internal import ParleyDesk
 internal import ParleyIO
 internal import ParleyIdentity
 internal import ParleyMarket
@@ -82,6 +83,7 @@ extension Node {
     guard let quoting = configuration.quoting else {
       return refuse(dialogue, Fault(.policy, "this node does not quote"), session)
     }
+    if let fault = requestRefusal(of: session.peer.did, dialogue) { return refuse(dialogue, fault, session) }
     guard !isJournalSlow else { return refuse(dialogue, Fault(.overload, "the journal is slow"), session) }
     do throws(MakerRefusal) {
       let quote = try quoting.maker.quote(
@@ -106,15 +108,13 @@ extension Node {
     )
     switch response {
     case .accept:
-      perform(session) { engine throws(NegotiationError) in
+      let veto = perform(session) { engine throws(NegotiationError) in
         try engine.accept(dialogue, offer: counter.id, side: side.opposite, lots: price.lotsMax, now: .now)
       }
+      if let veto { pass(dialogue, veto.fault.code, session) }
     case .requote(let ticks):
       offer(bid: side == .sell ? ticks : nil, ask: side == .buy ? ticks : nil, in: view, quoting, session)
-    case .pass(let refusal):
-      perform(session) { engine throws(NegotiationError) in
-        try engine.pass(dialogue, code: refusal.code, now: .now)
-      }
+    case .pass(let refusal): pass(dialogue, refusal.code, session)
     }
   }
 
@@ -135,21 +135,45 @@ extension Node {
     guard draft.bid != nil || draft.ask != nil else {
       return refuse(view.id, Fault(.policy, "the package cannot be priced"), session)
     }
-    perform(session) { engine throws(NegotiationError) in try engine.quote(view.id, draft, now: .now) }
+    send(draft, in: view, session)
+  }
+
+  /// Sends an offer; where the limits forbid it, an indicative one, or the reason.
+  private func send(_ draft: OfferDraft, in view: DialogueView, _ session: PeerSession) {
+    let veto = perform(session) { engine throws(NegotiationError) in try engine.quote(view.id, draft, now: .now) }
+    guard let veto else { return }
+    if veto.limit == DeskLimit.credits.rawValue, draft.mode != .indicative {
+      var indicative = draft
+      indicative.mode = .indicative
+      return send(indicative, in: view, session)
+    }
+    // A request is refused with the reason; a talk that has gone further ends.
+    guard view.myOffer == nil, view.peerOffer == nil else { return pass(view.id, veto.fault.code, session) }
+    refuse(view.id, veto.fault, session)
+  }
+
+  private func pass(_ dialogue: DialogueID, _ code: NegotiationCode, _ session: PeerSession) {
+    perform(session) { engine throws(NegotiationError) in try engine.pass(dialogue, code: code, now: .now) }
   }
 
   private func refuse(_ dialogue: DialogueID, _ fault: Fault, _ session: PeerSession) {
     perform(session) { engine throws(NegotiationError) in try engine.refuse(dialogue, fault, now: .now) }
   }
 
+  /// Carries out a command of the node's own.
+  ///
+  /// - Returns: Why the limits forbid it; `nil` when it was done, or could not be for another reason.
+  @discardableResult
   private func perform(
     _ session: PeerSession, _ command: (inout PairSession) throws(NegotiationError) -> CommandResult
-  ) {
+  ) -> Veto? {
     do throws(NegotiationError) {
       try session.performNow(command)
     } catch {
+      if case .vetoed(let veto) = error { return veto }
       log.warning("not-done", ["peer": session.peer.did.string, "why": error.sentence])
     }
+    return nil
   }
 
   /// Answers what a restart or a lost channel left unanswered.

@@ -41,6 +41,10 @@ public actor Node {
   private var lostEnd: UInt64?
   /// Contracts traded, in all options together.
   var tradedAmount = ExactDecimal.zero
+  /// What this node's owner lets it sign.
+  let desk: Desk
+  /// The connections of clients whose end takes the offers back.
+  var supervisors: Set<ObjectIdentifier> = []
   var sessions: [DID: PeerSession] = [:]
   var channels: [Int: PeerChannel] = [:]
   var nextChannelNumber = 0
@@ -87,12 +91,17 @@ public actor Node {
     } catch {
       throw .notNow("\(error)")
     }
-    let node = Node(configuration, signer: signer, store: store, loop: loop)
+    let (limits, file) = try configuration.home.readLimits()
+    let desk = Desk(limits: limits, file: file, pricer: try configuration.readMarks())
+    let node = Node(configuration, signer: signer, store: store, loop: loop, desk: desk)
     try await node.begin()
     return node
   }
 
-  private init(_ configuration: NodeConfiguration, signer: LocalSigner, store: JournalStore, loop: EventLoop) {
+  private init(
+    _ configuration: NodeConfiguration, signer: LocalSigner, store: JournalStore, loop: EventLoop, desk: Desk
+  ) {
+    self.desk = desk
     self.configuration = configuration
     self.signer = signer
     self.store = store
@@ -111,6 +120,7 @@ public actor Node {
     do {
       try readRecords()
       for peer in try store.reader.knownPeers() { try restoreSession(peer).trades.forEach(note) }
+      try restoreDesk()
       isLostSelf = sessions.values.contains { $0.frozen == .lostSelf && $0.lostSelfAt != nil }
       reconsiderLostSelf()
       try listen()
@@ -237,6 +247,7 @@ public actor Node {
     let session = try PeerSession(
       peer: peer, signer: signer, limits: configuration.limits, rows: rows, surroundings: surroundings(peer.did))
     sessions[peer.did] = session
+    desk.meet(peer)
     // What this node signed last for a counterparty of before may be lost: signing on could contradict it.
     if let first, let lostEnd, first < lostEnd, !isRepaired { session.freeze(.lostSelf) }
     if session.frozen != nil { openBook(of: session) }
@@ -251,6 +262,8 @@ public actor Node {
       commit: { drafts, ticket in self.commit(drafts, of: did, ticket: ticket) },
       deliver: { event, session in self.handle(event, of: session) },
       groupsElsewhere: { group in self.ledger(of: group, without: did) },
+      vet: { commitment in self.vet(commitment, with: did) },
+      observe: { views, events in self.observe(views, events, of: did) },
       wakeUp: { delay in
         self.loop.schedule(after: delay) { [weak self] in
           self?.assumeIsolated { $0.sessions[did]?.poll() }
@@ -273,7 +286,7 @@ public actor Node {
   // MARK: Journal
 
   /// Makes drafts durable; ``PeerSession/committed(_:)`` follows.
-  private func commit(_ drafts: [EntryDraft], of did: DID, ticket: Int) {
+  func commit(_ drafts: [EntryDraft], of did: DID, ticket: Int) {
     backlog.append((drafts, did, ticket))
     submitBacklog()
   }

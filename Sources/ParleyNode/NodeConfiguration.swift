@@ -26,6 +26,10 @@ public struct NodeConfiguration: Sendable {
   public var resolver: IdentityResolver
   /// What a peer may ask of a negotiation.
   public var limits = NegotiationLimits()
+  /// A chain that the limits on prices and Greeks are held by; `nil` for the one that is quoted from.
+  public var marksFile: String?
+  /// At which time options in that chain are priced.
+  public var marksValuation = MakerPolicy.Valuation.now
   /// Quotes for those who ask; `nil` for a node that only asks.
   public var quoting: Quoting?
   /// What the journal's writer may hold, and commit at once.
@@ -46,6 +50,14 @@ public struct NodeConfiguration: Sendable {
     self.home = home
     self.resolver = resolver
     self.log = log
+  }
+}
+
+extension NodeConfiguration {
+  /// Where the marks come from that limits are held by.
+  func readMarks() throws(NodeError) -> ChainPricer? {
+    guard let marksFile else { return quoting?.maker.pricer }
+    return ChainPricer(chain: try Quoting.readChain(marksFile), valuation: marksValuation)
   }
 }
 

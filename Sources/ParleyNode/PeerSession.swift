@@ -40,6 +40,10 @@ final class PeerSession {
     let deliver: (SessionEvent, PeerSession) -> Void
     /// What the sessions with all other peers have bound in a group.
     let groupsElsewhere: ([UInt8]) -> GroupLedger
+    /// The owner's limits, asked before anything is signed.
+    let vet: (Commitment) -> Veto?
+    /// Takes what was signed or received, before it is durable: the dialogues touched, and what happened.
+    let observe: ([DialogueView], [SessionEvent]) -> Void
     /// Calls ``PeerSession/poll()`` after a while.
     let wakeUp: (Duration) -> ScheduledWork
   }
@@ -81,6 +85,7 @@ final class PeerSession {
     self.surroundings = surroundings
     engine = PairSession(signer: signer, peer: peer, limits: limits)
     engine.groupsElsewhere = surroundings.groupsElsewhere
+    engine.vet = surroundings.vet
     var dialogues: Set<DialogueID> = []
     do {
       for bytes in rows {
@@ -114,6 +119,9 @@ final class PeerSession {
 
   /// Why nothing more is signed; `nil` while all is well.
   var frozen: NegotiationCode? { engine.frozen }
+
+  /// The dialogues with a live offer of this side's, durable or not.
+  var liveOffers: [DialogueView] { engine.openDialogues.filter { $0.myOffer != nil } }
 
   /// Whether something waits for the peer: statements not acknowledged, or an Accept in doubt.
   var hasUnfinishedBusiness: Bool {
@@ -283,6 +291,13 @@ final class PeerSession {
     return result
   }
 
+  /// Takes back all offers that are not held, without waiting.
+  func massCancelNow(_ code: NegotiationCode) throws(NegotiationError) -> MassCancelResult {
+    let result = try engine.massCancel(code: code, now: .now)
+    handle(result.outcome)
+    return result
+  }
+
   /// Carries out one command without waiting, such as a quote; `release` is called once what it decided is durable.
   @discardableResult
   func performNow(
@@ -308,6 +323,7 @@ final class PeerSession {
     queue.append(
       Pending(ticket: ticket, outcome: outcome, views: views, isDurable: outcome.rows.isEmpty, release: release))
     if !outcome.rows.isEmpty { surroundings.commit(drafts(outcome.rows), ticket) }
+    surroundings.observe(views, outcome.events)
     drain()
     schedule()
   }
@@ -468,6 +484,7 @@ extension NegotiationError {
     case .blind(let until): "the quotes are hidden until \(until.iso8601): the blind time that was asked for"
     case .aboveGroupCap(let cap): "a further request of this group asks for at most \(cap) lots, as the first one did"
     case .peerOverdue: "an earlier accept is overdue; no new one to this peer until it is decided"
+    case .vetoed(let veto): "a limit of this node stands in the way: \(veto.detail)"
     case .clientOrderIDReused(let id): "the client order id '\(id)' was used for something else"
     case .clientOrderIDLength(let count): "a client order id has 1 to 64 bytes, not \(count)"
     case .notRepairable(.none): "the pair is not frozen: there is nothing to repair"

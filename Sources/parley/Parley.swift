@@ -11,7 +11,8 @@ enum ParleyCommandLine {
   static let commands: [Command] = [
     .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .best,
     .counter, .accept, .cancel, .pass, .repair, .trades, .status, .receipt, .verify, .journalVerify, .journalProve,
-    .journalBackup, .journalRestore, .chain, .surface, .demo,
+    .journalBackup, .journalRestore, .limitsSet, .limitsReload, .limitsRefusals, .limits, .kill, .protectionReset,
+    .chain, .surface, .demo,
   ]
 
   static func main() async {

@@ -34,6 +34,11 @@ extension Arguments {
     return configuration
   }
 
+  /// At which time options are priced, where that was said.
+  func valuation() throws(UsageError) -> MakerPolicy.Valuation? {
+    try parse("--as-of", "chain or now") { ["chain": MakerPolicy.Valuation.asOfChain, "now": .now][$0] }
+  }
+
   /// Starts a node, says that it is ready, and returns when it was told to stop.
   func runNode(_ configuration: NodeConfiguration) async throws {
     let signer = try configuration.home.openSigner(passphrase: passphrase.read())
@@ -52,10 +57,17 @@ extension Arguments {
 extension Command {
   static let up = Command(
     name: "up", summary: "Run this node: keep its channels open and answer the command line.", positionals: [],
-    options: Option.running,
+    options: Option.running + [
+      Option(
+        "--marks", "FILE", "An option chain, in the form of 'maker', that limits on prices and Greeks are held by."),
+      Option("--as-of", "WHEN", "chain: price it at its own time. now: at this moment. Default now."),
+    ],
     notes: "Ctrl-C stops it; nothing acknowledged is lost by any way of stopping it."
   ) { arguments in
-    try await arguments.runNode(arguments.nodeConfiguration())
+    var configuration = try arguments.nodeConfiguration()
+    configuration.marksFile = arguments["--marks"]
+    if let valuation = try arguments.valuation() { configuration.marksValuation = valuation }
+    try await arguments.runNode(configuration)
   }
 
   static let maker = Command(
@@ -85,11 +97,7 @@ extension Command {
     if let amount = try arguments.parse("--max-amount", "an amount", { try? ExactDecimal(parsing: $0) }) {
       policy.maximumAmount = amount
     }
-    if let words = try arguments.parse(
-      "--as-of", "chain or now", { ["chain": MakerPolicy.Valuation.asOfChain, "now": .now][$0] })
-    {
-      policy.valuation = words
-    }
+    if let valuation = try arguments.valuation() { policy.valuation = valuation }
     let quoteLife = try arguments.parse("--quote-life", "seconds from 0.1 to 60") {
       Double($0).flatMap { (0.1...60).contains($0) ? Int64($0 * 1_000_000_000) : nil }
     }

@@ -8,7 +8,7 @@ enum Rules {
     let identity: Set = ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]
     let machines: Set = [
       "ParleyWebSocket", "ParleyHandshake", "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions",
-      "ParleyJournal",
+      "ParleyJournal", "ParleyDesk",
     ]
     let drivers: Set = ["ParleyIO", "ParleyStore"]
     return [
@@ -24,6 +24,7 @@ enum Rules {
       "ParleyMarket": ["ParleyWire", "ParleyCrypto"],
       "ParleyOptions": ["CMath"],
       "ParleyJournal": identity,
+      "ParleyDesk": identity,
       "ParleyIO": [
         "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyWebSocket", "ParleyPeer", "COpenSSL", "CLinux",
       ],
@@ -40,7 +41,7 @@ enum Rules {
     ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"],
     [
       "ParleyWebSocket", "ParleyHandshake", "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions",
-      "ParleyJournal",
+      "ParleyJournal", "ParleyDesk",
     ],
     ["ParleyIO", "ParleyStore"],
     ["ParleyNode", "Parley"],

@@ -10,9 +10,10 @@ final class ControlServer: Sendable {
     let path = node.configuration.home.controlSocketPath
     do {
       socket = try UnixSocketServer(loop: node.loop, path: path) { [weak node] connection in
+        let number = ObjectIdentifier(connection)
         connection.start(
           onLine: { [weak node] line in Task { [weak node] in await node?.answer(line, on: connection) } },
-          onClose: { _ in })
+          onClose: { [weak node] _ in Task { [weak node] in await node?.clientEnded(number) } })
       }
     } catch {
       throw .listen("\(path): \(error)")
@@ -30,12 +31,33 @@ extension Node {
     do throws(ControlError) {
       let request = try ControlRequest(line)
       id = request.id
-      response["result"] = try await answer(request)
+      response["result"] = try await answer(request, on: connection)
     } catch {
       response["error"] = error.json
     }
     response["id"] = id
     connection.send(line: Array(JSONValue.object(response).serialized().utf8))
+  }
+}
+
+extension Node {
+  /// Carries out a request that is about the connection itself, or any other.
+  private func answer(
+    _ request: ControlRequest, on connection: LineConnection
+  ) async throws(ControlError) -> JSONValue {
+    guard request.method == "cancel_on_disconnect" else { return try await answer(request) }
+    let isOn = request.flag("enabled")
+    if isOn {
+      supervisors.insert(ObjectIdentifier(connection))
+    } else {
+      supervisors.remove(ObjectIdentifier(connection))
+    }
+    return ["enabled": .bool(isOn)]
+  }
+
+  /// Notes that a client's connection has ended.
+  fileprivate func clientEnded(_ number: ObjectIdentifier) {
+    if supervisors.remove(number) != nil { clientIsGone() }
   }
 }
 

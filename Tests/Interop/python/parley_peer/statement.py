@@ -86,6 +86,8 @@ class Code(IntEnum):
     OVERLOAD = 41
     WITNESS = 42
     AMNESIA = 43
+    PAUSED = 44
+    SELF_TRADE = 45
     BLIND = 50
     LOST_SELF = 64
     LOST_PEER = 65
