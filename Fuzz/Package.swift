@@ -39,6 +39,7 @@ let names = [
   "FuzzRotationStatement",
   "FuzzStatement",
   "FuzzWebSocketMachine",
+  "FuzzWitness",
   "FuzzYamux",
 ]
 

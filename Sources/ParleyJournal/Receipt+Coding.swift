@@ -3,14 +3,18 @@ import ParleyWire
 extension Receipt {
   /// The receipt's file: JSON with a newline at its end.
   public var encoded: [UInt8] {
-    let json = JSONValue.object([
+    var json: JSONObject = [
       "parley_receipt": .integer(Self.version),
       "issuer": issuer.json,
       "counterparty": counterparty.json,
       "statements": .array(statements.map(\.json)),
-      "checkpoint": .string(String(decoding: checkpoint.encoded, as: UTF8.self)),
-    ])
-    return Array((json.serialized(pretty: true) + "\n").utf8)
+    ]
+    if !stamps.isEmpty {
+      json["witnesses"] = .array(witnesses.map(\.json))
+      json["stamps"] = .array(stamps.map { .string(Base64URL.encode($0)) })
+    }
+    json["checkpoint"] = .string(String(decoding: checkpoint.encoded, as: UTF8.self))
+    return Array((JSONValue.object(json).serialized(pretty: true) + "\n").utf8)
   }
 
   /// Reads a receipt's file.
@@ -26,7 +30,11 @@ extension Receipt {
     }
     // The version first: what another one looks like is unknown.
     guard json["parley_receipt"] == .integer(Self.version) else { throw .malformedReceipt(.version) }
-    let fields = try Fields(json, "", ["parley_receipt", "issuer", "counterparty", "statements", "checkpoint"])
+    let isWitnessed = json["witnesses"] != nil || json["stamps"] != nil
+    let fields = try Fields(
+      json, "",
+      ["parley_receipt", "issuer", "counterparty", "statements"] + (isWitnessed ? ["witnesses", "stamps"] : [])
+        + ["checkpoint"])
     issuer = try Party(try fields.value("issuer"), "issuer")
     counterparty = try Party(try fields.value("counterparty"), "counterparty")
     guard let items = try fields.value("statements").arrayValue else { throw .malformedReceipt(.value("statements")) }
@@ -34,6 +42,18 @@ extension Receipt {
     var statements = [Item]()
     for (index, item) in items.enumerated() { statements.append(try Item(item, "statements[\(index)]")) }
     self.statements = statements
+    var (witnesses, stamps): ([Party], [[UInt8]]) = ([], [])
+    if isWitnessed {
+      for (index, party) in try fields.list("witnesses", limit: Limits.witnesses).enumerated() {
+        witnesses.append(try Party(party, "witnesses[\(index)]"))
+      }
+      for stamp in try fields.list("stamps", limit: Limits.stamps) {
+        guard let text = stamp.stringValue, let bytes = Base64URL.decode(text), bytes.count <= Limits.stampByteCount
+        else { throw .malformedReceipt(.value("stamps")) }
+        stamps.append(bytes)
+      }
+    }
+    (self.witnesses, self.stamps) = (witnesses, stamps)
     checkpoint = try SignedNote(parsing: Array(try fields.text("checkpoint").utf8))
     // One content, one file: so no byte of it can be another and the receipt the same.
     guard encoded == bytes else { throw .malformedReceipt(.form) }
@@ -124,6 +144,13 @@ extension Receipt {
     func text(_ name: String) throws(JournalError) -> String {
       guard let text = try value(name).stringValue else { throw .malformedReceipt(.value(path(name))) }
       return text
+    }
+
+    /// A list of 1 to `limit` elements.
+    func list(_ name: String, limit: Int) throws(JournalError) -> [JSONValue] {
+      guard let items = try value(name).arrayValue else { throw .malformedReceipt(.value(path(name))) }
+      guard !items.isEmpty, items.count <= limit else { throw .malformedReceipt(.limit(path(name))) }
+      return items
     }
 
     func bytes(_ name: String, limit: Int) throws(JournalError) -> [UInt8] {

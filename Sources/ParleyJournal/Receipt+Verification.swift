@@ -15,6 +15,8 @@ extension Receipt {
     let issuer = try identity(of: issuer)
     let counterparty = try identity(of: counterparty)
     guard issuer.did != counterparty.did else { throw .receiptMismatch(.parties) }
+    var witnesses: [PeerIdentity] = []
+    for witness in self.witnesses { witnesses.append(try identity(of: witness)) }
     let checkpoint = try Checkpoint(verifying: checkpoint, by: issuer)
     for (index, item) in statements.enumerated() {
       try verify(item, at: index, in: checkpoint)
@@ -23,7 +25,8 @@ extension Receipt {
       else { throw .receiptMismatch(.statement(index: index)) }
     }
     return VerifiedReceipt(
-      issuer: issuer, counterparty: counterparty, statements: statements, checkpoint: checkpoint)
+      issuer: issuer, counterparty: counterparty, statements: statements, witnesses: witnesses, stamps: stamps,
+      checkpoint: checkpoint)
   }
 
   private func identity(of party: Party) throws(JournalError) -> PeerIdentity {

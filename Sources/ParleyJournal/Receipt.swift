@@ -17,6 +17,12 @@ public struct Receipt: Hashable, Sendable {
     public static let statementByteCount = 32_768
     /// Bytes of one DID document.
     public static let documentByteCount = 65_536
+    /// Witnesses.
+    public static let witnesses = 3
+    /// Stamps.
+    public static let stamps = 256
+    /// Bytes of one stamp.
+    public static let stampByteCount = 4_413
     /// Hashes of one inclusion proof: the height of a tree of 2^62 leaves.
     public static let proofLength = 62
   }
@@ -92,14 +98,24 @@ public struct Receipt: Hashable, Sendable {
   public let counterparty: Party
   /// All statements of the dialogue, in the order of the issuer's journal.
   public let statements: [Item]
+  /// Who signed the stamps; empty exactly if there are none.
+  public let witnesses: [Party]
+  /// What they said of the slots of the dialogue's offers (docs/protocol/witness.md).
+  public let stamps: [[UInt8]]
   /// The issuer's signed checkpoint, over a journal that holds all the entries.
   public let checkpoint: SignedNote
 
   /// Puts a receipt together.
-  public init(issuer: Party, counterparty: Party, statements: [Item], checkpoint: SignedNote) {
+  public init(
+    issuer: Party, counterparty: Party, statements: [Item], witnesses: [Party] = [], stamps: [[UInt8]] = [],
+    checkpoint: SignedNote
+  ) {
+    precondition(witnesses.isEmpty == stamps.isEmpty)
     self.issuer = issuer
     self.counterparty = counterparty
     self.statements = statements
+    self.witnesses = witnesses
+    self.stamps = stamps
     self.checkpoint = checkpoint
   }
 
@@ -157,6 +173,10 @@ public struct VerifiedReceipt: Hashable, Sendable {
   public let counterparty: PeerIdentity
   /// The statements, in the order of the issuer's journal.
   public let statements: [Receipt.Item]
+  /// The witnesses, with the keys of their documents.
+  public let witnesses: [PeerIdentity]
+  /// What is said to be theirs, unread.
+  public let stamps: [[UInt8]]
   /// What the issuer signed.
   public let checkpoint: Checkpoint
 }

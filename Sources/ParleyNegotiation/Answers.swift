@@ -13,6 +13,8 @@ public struct Accept: Hashable, Sendable {
   public var lots: Int64
   /// The bytes of ``Terms``.
   public var terms: [UInt8]
+  /// Where the offer names a witness, the write of its slot.
+  public var slotWrite: [UInt8]?
 }
 
 /// The verdict that makes the trade: one statement with both signatures.
@@ -91,17 +93,17 @@ extension Accept {
     writer.append(lots)
     writer.appendBinary(terms)
     writer.appendNil()
-    writer.appendNil()
+    if let slotWrite { writer.appendBinary(slotWrite) } else { writer.appendNil() }
     return writer.bytes
   }
 
   static func decode(_ bytes: [UInt8]) throws(Fault) -> Accept {
     var reader = try FieldReader(bytes.rawSpan, count: 6, base: 100)
-    let accept = Accept(
+    var accept = Accept(
       offer: try reader.hash(1), side: try reader.choice(2, Side.self),
       lots: try reader.int(3, in: 1...QuoteRequest.lotsLimit), terms: try reader.bin(4, limit: termsByteLimit))
     try reader.null(5)
-    try reader.null(6)
+    if !(try reader.isNil(6)) { accept.slotWrite = try reader.bin(6, count: Slot.writeByteCount) }
     try reader.finish()
     return accept
   }

@@ -53,6 +53,8 @@ struct Dialogue: Equatable {
     let side: Side
     /// The offer's end.
     let expiry: UnixNanoseconds
+    /// What its offer's witness is given to write.
+    let write: SlotWrite?
   }
 
   /// The sender's latest offer, and why it is dead; `nil` while it lives.
@@ -88,6 +90,8 @@ struct Dialogue: Equatable {
   /// This side's Accepts that were declined.
   var declined: [StatementID] = []
   var trade: Trade?
+  /// What witnesses say of this dialogue's offers.
+  var witnessed = WitnessedOffers()
   /// The client order ids, in UTF-8, of what this side signed here.
   var orders: [[UInt8]] = []
   /// When it was closed.

@@ -2,19 +2,19 @@ import ParleyWire
 
 // Steps 5 and 6, and what follows from them.
 extension DialogueVerifier {
-  private typealias Found<Content> = (entry: Entry, content: Content)
+  typealias Found<Content> = (entry: Entry, content: Content)
 
   /// All statements of one side in order, then those about the pair.
   private var ordered: [Entry] { strands.values.flatMap { $0 } + aside }
 
-  private var accepts: [Found<Accept>] {
+  var accepts: [Found<Accept>] {
     ordered.compactMap { entry in
       guard !entry.isVoid, case .accept(let accept)? = entry.statement?.payload else { return nil }
       return (entry, accept)
     }
   }
 
-  private var confirms: [Found<Confirm>] {
+  var confirms: [Found<Confirm>] {
     ordered.compactMap { entry in
       guard !entry.isVoid, case .confirm(let confirm)? = entry.statement?.payload else { return nil }
       return (entry, confirm)
@@ -29,7 +29,7 @@ extension DialogueVerifier {
   }
 
   /// The offer of that id, where its owner signed it.
-  private func offer(_ id: StatementID, of owner: String) -> Found<Offer>? {
+  func offer(_ id: StatementID, of owner: String) -> Found<Offer>? {
     guard let entry = entries[id], entry.header.from.hasSameBytes(as: owner) else { return nil }
     switch entry.statement?.payload {
     case .quote(let offer), .counter(let offer): return (entry, offer)
@@ -37,7 +37,7 @@ extension DialogueVerifier {
     }
   }
 
-  private func terms(_ accept: Accept, _ offer: Found<Offer>) throws(Fault) -> Terms {
+  func terms(_ accept: Accept, _ offer: Found<Offer>) throws(Fault) -> Terms {
     guard let request else { throw Fault(.unknown) }
     let requester = request.entry.header.from
     return try Terms(
@@ -67,6 +67,8 @@ extension DialogueVerifier {
         let offer = offer(accept.offer, of: entry.header.from)
       else { throw Stop(.terms, entry.id) }
       let end = offer.entry.header.expiry
+      // Where a slot decides, it does by its witness's time.
+      if offer.content.witness != nil { continue }
       guard confirm.received <= end, confirm.decided <= end,
         embedded.header.created <= end.advanced(byNanoseconds: 2_000_000_000)
       else { throw Stop(.times, entry.id) }
@@ -88,26 +90,33 @@ extension DialogueVerifier {
       if declines.contains(where: { $0.content.accept == embedded.id }) {
         return .equivocation(by: entry.header.from)
       }
+      if let stamp = stamps[accept.offer], stamp.content != embedded.slotContent {
+        return .breach(owner: entry.header.from, accept: embedded.id, .witness)
+      }
       return .traded(
         VerifiedTrade(
           dialogue: entry.header.dialogue, terms: terms, acceptor: embedded.header.from, owner: entry.header.from,
           accept: embedded.id, confirm: entry.id, received: confirm.received, decided: confirm.decided))
     }
+    if let trade = try stampedTrade() { return trade }
     var doubt: StatementID?
     for (entry, accept) in accepts {
       let verdicts = declines.filter {
         $0.content.accept == entry.id && $0.entry.header.from.hasSameBytes(as: entry.header.to)
       }
       guard let decline = verdicts.first else {
-        doubt = doubt ?? entry.id
+        if stamps[accept.offer] == nil { doubt = doubt ?? entry.id }
         continue
+      }
+      if decline.content.code == .witness, !isWitnessedNo(entry, accept) {
+        throw Stop(.unverifiable(missing: "the stamp of offer \(accept.offer)"))
       }
       if !isBorneOut(decline, entry, accept) {
         return .breach(owner: entry.header.to, accept: entry.id, decline.content.code)
       }
     }
     if let doubt { return .inDoubt(accept: doubt) }
-    return declines.isEmpty ? .noAccept : .notTraded
+    return accepts.isEmpty && declines.isEmpty ? .noAccept : .notTraded
   }
 
   /// Whether the statements bear out why a firm offer was declined.
@@ -146,7 +155,8 @@ extension DialogueVerifier {
     }
     switch code {
     case .amnesia: return true
-    case .late: return decline.content.received > end
+    case .witness: return isWitnessedNo(acceptEntry, accept)
+    case .late: return decline.content.received > end && offer.content.witness == nil
     case .cancelled: return isCancelled()
     case .superseded: return isSuperseded()
     case .taken: return !confirms.isEmpty
@@ -186,7 +196,7 @@ extension DialogueVerifier {
     return isDead && request.entry.header.expiry < decline.decided
   }
 
-  private func rejects(_ entry: Entry, _ target: StatementID) -> Bool {
+  func rejects(_ entry: Entry, _ target: StatementID) -> Bool {
     guard case .reject(let reject)? = entry.statement?.payload else { return false }
     return reject.target == target
   }
@@ -199,7 +209,7 @@ extension DialogueVerifier {
     }
   }
 
-  private func breaksChain(_ entry: Entry) -> Bool {
+  func breaksChain(_ entry: Entry) -> Bool {
     (strands[entry.header.from] ?? []).contains { $0.id == entry.id && $0.breaksChain }
   }
 }

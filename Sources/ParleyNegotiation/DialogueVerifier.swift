@@ -17,11 +17,11 @@ public struct DialogueVerifier {
     public let owner: String
     /// The Accept.
     public let accept: StatementID
-    /// The Confirm.
+    /// The Confirm; ``Hash256/zero`` where a witness's stamp alone makes the trade.
     public let confirm: StatementID
-    /// When the Accept arrived, by the owner.
+    /// When the Accept arrived, by the owner; without a Confirm when the witness wrote it.
     public let received: UnixNanoseconds
-    /// When the owner decided, by itself.
+    /// When the owner decided, by itself; without a Confirm when the witness wrote it.
     public let decided: UnixNanoseconds
   }
 
@@ -39,6 +39,8 @@ public struct DialogueVerifier {
     case terms = 5
     /// A Confirm is later than the offer allowed.
     case times = 6
+    /// A stamp is not a given witness's, or of no offer here.
+    case stamps = 7
   }
 
   /// What is proved.
@@ -67,13 +69,19 @@ public struct DialogueVerifier {
   ///   - statements: Their bytes, in any order; one given twice counts once.
   ///   - first: One side.
   ///   - second: The other side.
+  ///   - stamps: What witnesses said of the slots of the dialogue's offers, in any order.
+  ///   - witnesses: Who those are.
   /// - Returns: The verdict.
-  public static func verify(_ statements: [[UInt8]], _ first: PeerIdentity, _ second: PeerIdentity) -> Verdict {
+  public static func verify(
+    _ statements: [[UInt8]], _ first: PeerIdentity, _ second: PeerIdentity, stamps: [[UInt8]] = [],
+    witnesses: [PeerIdentity] = []
+  ) -> Verdict {
     do throws(Stop) {
       var verifier = DialogueVerifier(first, second)
       try verifier.read(statements)
       try verifier.checkStrands()
       try verifier.checkConfirms()
+      try verifier.check(stamps, of: witnesses)
       return try verifier.verdict()
     } catch {
       return error.verdict
@@ -116,6 +124,8 @@ public struct DialogueVerifier {
   /// Each side's statements by seq.
   var strands: [String: [Entry]] = [:]
   var request: (entry: Entry, request: QuoteRequest)?
+  /// What is in the slots, by offer.
+  var stamps: [StatementID: Stamp] = [:]
 
   private init(_ first: PeerIdentity, _ second: PeerIdentity) { identities = [first, second] }
 

@@ -57,6 +57,8 @@ public struct JournalRow: Hashable, Sendable {
     case incarnationSigned(statement: [UInt8])
     /// The peer's Incarnation arrived: the pair is frozen no more.
     case repaired(statement: [UInt8])
+    /// A witness's stamp of the slot of one of the dialogue's offers arrived.
+    case stamped(DialogueID, stamp: [UInt8])
     /// The operator decided something that takes effect later.
     case ordered(OperatorOrder)
   }
@@ -85,7 +87,7 @@ public struct JournalRow: Hashable, Sendable {
     case .sent(_, let bytes, _), .received(_, let bytes, _, _):
       guard let envelope = try? Envelope(bytes), let header = try? Header.decode(envelope.header) else { return nil }
       return header.dialogue
-    case .ended(let dialogue, _): return dialogue
+    case .ended(let dialogue, _), .stamped(let dialogue, _): return dialogue
     case .began, .peerBegan, .acknowledged, .frozen, .evidence, .repairAgreed, .incarnationSigned, .repaired, .ordered:
       return nil
     }
@@ -96,9 +98,14 @@ public struct JournalRow: Hashable, Sendable {
     switch content {
     case .sent(_, let bytes, _), .received(_, let bytes, _, _): bytes
     case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .repairAgreed, .incarnationSigned, .repaired,
-      .ordered:
+      .ordered, .stamped:
       nil
     }
+  }
+
+  /// The witness's stamp that arrived, `nil` for other rows.
+  public var stamp: [UInt8]? {
+    if case .stamped(_, let stamp) = content { stamp } else { nil }
   }
 }
 
@@ -171,6 +178,10 @@ extension JournalRow {
       begin(2, 15)
       writer.append(2 as UInt8)
       writer.append(NegotiationCode.none)
+    case .stamped(let dialogue, let stamp):
+      begin(2, 20)
+      writer.appendBinary(dialogue.bytes)
+      writer.appendBinary(stamp)
     }
     return writer.bytes
   }
@@ -193,7 +204,7 @@ extension JournalRow {
   }
 
   private static func decode(_ bytes: [UInt8]) throws(Fault) -> JournalRow {
-    let counts: [UInt8: Int] = [1: 6, 2: 4, 3: 6, 4: 7, 5: 5, 6: 5, 7: 6, 8: 4, 12: 4, 13: 4, 14: 4, 15: 5]
+    let counts: [UInt8: Int] = [1: 6, 2: 4, 3: 6, 4: 7, 5: 5, 6: 5, 7: 6, 8: 4, 12: 4, 13: 4, 14: 4, 15: 5, 20: 5]
     // Array head, version and type are one byte each.
     guard bytes.count > 3, let count = counts[bytes[2]] else { throw Fault(.malformed, field: 2) }
     var reader = try FieldReader(bytes.rawSpan, count: count, base: 0)
@@ -225,11 +236,7 @@ extension JournalRow {
         n: try reader.int(4, in: 1...Int64.max), statement: try reader.bin(5, limit: Frame.byteLimit),
         code: try reader.code(6), effect: try reader.choice(7, Effect.self))
     case 5: return .acknowledged(n: try reader.uint(4), link: try reader.hash(5))
-    case 6:
-      guard let dialogue = DialogueID(try reader.bin(4, count: DialogueID.byteCount)) else {
-        throw Fault(.malformed, field: 4)
-      }
-      return .ended(dialogue, try reader.choice(5, Ending.self))
+    case 6: return .ended(try dialogue(&reader), try reader.choice(5, Ending.self))
     case 7:
       return .frozen(
         try reader.code(4), byPeer: try reader.bool(5), evidence: try reader.bin(6, limit: Frame.byteLimit))
@@ -241,7 +248,15 @@ extension JournalRow {
       let isWaived = try reader.int(4, in: 1...2) == 2
       let code = try reader.code(5)
       return .ordered(isWaived ? .waived : .massCancel(code))
+    case 20: return .stamped(try dialogue(&reader), stamp: try reader.bin(5, limit: Stamp.byteLimit))
     default: throw Fault(.malformed, field: 2)
     }
+  }
+
+  private static func dialogue(_ reader: inout FieldReader) throws(Fault) -> DialogueID {
+    guard let dialogue = DialogueID(try reader.bin(4, count: DialogueID.byteCount)) else {
+      throw Fault(.malformed, field: 4)
+    }
+    return dialogue
   }
 }

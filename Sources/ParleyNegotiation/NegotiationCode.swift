@@ -105,6 +105,13 @@ public struct NegotiationCode: RawRepresentable, Hashable, Sendable, CustomStrin
   /// A Counter or an Accept was signed within the request's blind time.
   public static let blind = Self(50)
 
+  /// This node is no witness, or none for this peer.
+  public static let noWitness = Self(53)
+  /// The slot's deadline is too far away.
+  public static let horizon = Self(54)
+  /// The slot's deadline is longer ago than slots are kept.
+  public static let forgotten = Self(55)
+
   /// Freeze: the peer holds statements of mine that I lack.
   public static let lostSelf = Self(64)
   /// Freeze: the peer lacks statements that it had sent or acknowledged.
@@ -127,8 +134,7 @@ public struct NegotiationCode: RawRepresentable, Hashable, Sendable, CustomStrin
     22: "DECIDED", 23: "HELD", 24: "CLOSED", 25: "WITHDRAWN", 26: "UNSOLICITED", 27: "TERMS", 28: "LOTS",
     29: "SPEC", 30: "CLOCK", 31: "BAND", 32: "DUST", 33: "LIMIT", 34: "RATE", 35: "POLICY", 36: "CPTY",
     37: "FISHING", 38: "LOOK_ABUSE", 39: "PRICE", 40: "KILLED", 41: "OVERLOAD", 42: "WITNESS", 43: "AMNESIA",
-    44: "PAUSED", 45: "SELF_TRADE",
-    50: "BLIND",
+    44: "PAUSED", 45: "SELF_TRADE", 50: "BLIND", 53: "NO_WITNESS", 54: "HORIZON", 55: "FORGOTTEN",
     64: "LOST_SELF", 65: "LOST_PEER", 66: "FORK", 67: "NEW_INCARNATION", 68: "EQUIVOCATION", 69: "FORGED",
     70: "RESYNC_LOOP",
   ]

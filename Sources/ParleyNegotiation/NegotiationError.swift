@@ -49,6 +49,8 @@ public enum NegotiationError: Error, Hashable, Sendable {
   case peerOverdue(StatementID)
   /// The owner's own limits stand in the way.
   case vetoed(Veto)
+  /// No channel to the offer's witness is up; its DID.
+  case witnessUnreachable(String)
   /// The client order id was used for something else.
   case clientOrderIDReused(String)
   /// A client order id has 1 to 64 bytes.

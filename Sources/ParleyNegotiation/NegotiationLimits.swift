@@ -61,6 +61,8 @@ public struct NegotiationPolicy: Hashable, Sendable {
   /// Every instrument that is traded, and the hash of its definition; `nil` to leave the question to the caller, who
   /// can still refuse an open request.
   public var instruments: [String: Hash256]?
+  /// The DIDs of the witnesses that this node takes; requests that name none of them but others are refused.
+  public var witnesses: [String] = []
 
   /// Takes every request.
   public init(requestRefusal: NegotiationCode? = nil, instruments: [String: Hash256]? = nil) {

@@ -20,6 +20,8 @@ public struct RequestDraft: Hashable, Sendable {
   public var lifetime: Int64
   /// By when a trade is to be settled; 0 when not said.
   public var settleBy: UnixNanoseconds
+  /// The DIDs of at most three witnesses, one of which every firm offer must name; empty for none.
+  public var witnesses: [String] = []
 
   /// Creates a draft.
   public init(
@@ -52,6 +54,8 @@ public struct OfferDraft: Hashable, Sendable {
   public var lifetime: Int64
   /// For how long this side may not cancel, replace or pass, in nanoseconds; at most five seconds.
   public var hold: Int64
+  /// The witness of a firm offer, one of the request's; the offer is then held until its end, at most five seconds.
+  public var witness: String?
 
   /// Creates a draft.
   public init(
@@ -92,12 +96,15 @@ extension PairSession {
     var content = request
     content.nonce = []
     content.group = draft.group ?? []
+    content.witnesses = draft.witnesses
     let order = try Self.order(clientOrderID, "request", .pair, content.encoded, draft.lifetime)
     if let result = try repeated(order) { return result }
     let now = journalTime(now)
     try checkReady(binding: true, isRequest: true, now)
+    let id = DialogueID(requester: state.local, responder: state.peer, nonce: nonce)
+    nameWitnesses(draft.witnesses, in: id, &request)
     try Self.check(.quoteRequest(request))
-    if let fault = Self.unserved(request) { throw .invalid(fault) }
+    if let fault = Self.unserved(request) ?? witnessFault(request) { throw .invalid(fault) }
     try checkGroup(draft)
     guard draft.legs.count <= limits.legs else { throw .limit("legs") }
     guard (1...QuoteRequest.lifeLimit).contains(draft.lifetime) else { throw .invalid(Fault(.limit, field: 11)) }
@@ -107,7 +114,6 @@ extension PairSession {
     let requests = min(limits.requestsPerMinute, Int(clamping: peerLimits?.requestsPerMinute ?? .max))
     guard rates.ownRequests.take(requests, now) else { throw .limit("requestsPerMinute") }
     if draft.group == nil { request.group = nonce }
-    let id = DialogueID(requester: state.local, responder: state.peer, nonce: nonce)
     guard state.dialogues[id] == nil else { throw .invalid(Fault(.duplicate, field: 101)) }
     try checkVet(.request(request, id))
     return finish(.quoteRequest(request), id, now.advanced(byNanoseconds: draft.lifetime), order, now)
@@ -150,6 +156,7 @@ extension PairSession {
     let dialogue = try openDialogue(id, now)
     guard let live = dialogue.peerLive, live.id == offer else { throw .noLiveOffer }
     guard live.offer.mode == .firm else { throw .indicative }
+    try checkWitness(live.offer, dialogue)
     try checkAlive(live.expiry, wall)
     try checkBlind(dialogue, now)
     try checkNotHeld(dialogue, now)
@@ -231,6 +238,9 @@ extension PairSession {
     try checkReady(binding: true, now)
     let dialogue = try openDialogue(id, now)
     guard dialogue.role == role else { throw .wrongRole }
+    offer.witness = draft.witness.map {
+      Offer.Witness(did: $0, slotKey: slotKey(ofAcceptor: role.other, dialogue.request, isMe: false))
+    }
     if role == .requester {
       guard dialogue.isQuoted else { throw .notQuotedYet }
       guard dialogue.counterRound < dialogue.request.rounds else { throw .noRoundsLeft }
@@ -241,8 +251,9 @@ extension PairSession {
     }
     try checkNotHeld(dialogue, now)
     offer.replaces = aliveMine(dialogue, now)?.id ?? .zero
-    offer.holdUntil = draft.hold == 0 ? UnixNanoseconds(0) : now.advanced(byNanoseconds: draft.hold)
     let expiry = now.advanced(byNanoseconds: draft.lifetime)
+    offer.holdUntil = draft.hold == 0 ? UnixNanoseconds(0) : now.advanced(byNanoseconds: draft.hold)
+    if draft.witness != nil { offer.holdUntil = expiry }
     guard draft.lifetime > 0 else { throw .invalid(Fault(.terms, field: 11)) }
     try Self.check(role == .responder ? .quote(offer) : .counter(offer))
     try checkTerms(offer, dialogue, role, expiry, now)
@@ -261,7 +272,7 @@ extension PairSession {
     let header = Header(
       kind: 0, dialogue: dialogue.id, from: "", fromKey: "", to: "", seq: 1, own: .zero, seen: .zero, created: now,
       expiry: expiry, docHash: .zero, extensions: [])
-    if let fault = Self.termsFault(offer, header, dialogue.request, role) { throw .invalid(fault) }
+    if let fault = termsFault(offer, header, dialogue.request, role) { throw .invalid(fault) }
   }
 
   private func terms(
@@ -313,7 +324,8 @@ extension PairSession {
   }
 
   private func checkNotHeld(_ dialogue: Dialogue, _ now: UnixNanoseconds) throws(NegotiationError) {
-    if let live = aliveMine(dialogue, now), now < live.offer.holdUntil { throw .held(until: live.offer.holdUntil) }
+    guard let live = aliveMine(dialogue, now) else { return }
+    if now < live.offer.holdUntil || dialogue.isUndecided(live) { throw .held(until: live.offer.holdUntil) }
   }
 
   // MARK: Client orders

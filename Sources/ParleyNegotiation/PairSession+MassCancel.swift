@@ -34,7 +34,7 @@ extension PairSession {
     if let frozen = state.frozen { throw .frozen(frozen) }
     let now = journalTime(now)
     let live = state.openDialogues.filter { aliveMine($0, now) != nil }
-    let held = live.filter { ($0.myOffer?.offer.holdUntil ?? now) > now }.map(\.id)
+    let held = live.filter { $0.myOffer.map { $0.offer.witness != nil || $0.offer.holdUntil > now } ?? false }.map(\.id)
     let cancelled = live.map(\.id).filter { !held.contains($0) }
     let inDoubt = state.openDialogues.filter { $0.pending != nil }.map(\.id)
     var outcome = Outcome(channel: channelCount)
@@ -61,7 +61,8 @@ extension PairState {
     for id in open {
       guard var dialogue = dialogues[id] else { continue }
       let live = signedBySelf ? dialogue.myOffer : dialogue.peerLive
-      if let live, created < live.offer.holdUntil { continue }
+      // One that names a witness ends only as the slot says.
+      if let live, live.offer.witness != nil || created < live.offer.holdUntil { continue }
       if signedBySelf { dialogue.endMyOffer(.cancelled, &events) } else { dialogue.cancelPeerOffer(&events) }
       store(dialogue)
     }

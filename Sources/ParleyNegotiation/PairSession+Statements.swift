@@ -9,6 +9,8 @@ extension PairSession {
     case effect(Fault? = nil)
     /// It takes effect and this side confirms.
     case confirm
+    /// It takes effect, and the slot of its offer decides.
+    case awaitSlot
     /// It takes effect and this side acknowledges the trade.
     case tradeAck
     /// A Reject, and what the statement still does.
@@ -50,6 +52,9 @@ extension PairSession {
     case .confirm:
       record(.received(n: number, statement: bytes, code: .none, effect: .full), now, &outcome)
       confirm(envelope, header, statement, now, &outcome)
+    case .awaitSlot:
+      record(.received(n: number, statement: bytes, code: .none, effect: .full), now, &outcome)
+      settleSlot(header.dialogue, now, &outcome)
     case .tradeAck:
       record(.received(n: number, statement: bytes, code: .none, effect: .full), now, &outcome)
       sign(.tradeAck(TradeAck(confirm: envelope.id)), in: header.dialogue, now, &outcome)
@@ -122,7 +127,7 @@ extension PairSession {
         let table = judgeByTable(statement, now)
         switch table {
         case .effect, .tradeAck: return (.effect(fault), statement)
-        case .confirm, .reject, .decline, .freeze: return (table, statement)
+        case .confirm, .awaitSlot, .reject, .decline, .freeze: return (table, statement)
         }
       case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel,
         .incarnation:
@@ -196,7 +201,7 @@ extension PairSession {
       kind: payload.kind.rawValue, dialogue: id, from: identity.did.string, fromKey: identity.keyFragment,
       to: peer.did.string, seq: mine.count + 1, own: mine.last, seen: dialogue?.theirs.last ?? .zero,
       created: max(now, mine.lastCreated), expiry: expiry, docHash: documentHash, extensions: [])
-    let statement = Statement(header: header, payload: payload, signer: signer)
+    let statement = Statement(header: header, payload: written(payload, header, dialogue), signer: signer)
     let number = state.sent + 1
     record(.sent(n: number, statement: statement.bytes, order: order), now, &outcome)
     if channel == .synced { outcome.frames.append(Frame.data(n: number, statement: statement.bytes).encoded) }

@@ -14,7 +14,7 @@ extension PairSession {
       return judge(offer, statement, dialogue, now)
     case .accept(let accept):
       guard let dialogue else { return .decline(Fault(.unknown)) }
-      return judge(accept, statement.header, dialogue, now)
+      return judge(accept, statement, dialogue, now)
     case .confirm(let confirm): return judge(confirm, statement.header, dialogue)
     case .decline(let decline): return judge(decline, statement.header)
     case .quoteCancel(let cancel):
@@ -23,7 +23,8 @@ extension PairSession {
     case .pass:
       guard let dialogue else { return .reject(Fault(.unknown)) }
       guard dialogue.isOpen, dialogue.closing == nil else { return .reject(Fault(.closed)) }
-      return isHeld(dialogue, statement.header) ? .reject(Fault(.held)) : .effect()
+      let isHeld = isHeld(dialogue, statement.header) || !dialogue.witnessed.waiting.isEmpty
+      return isHeld ? .reject(Fault(.held)) : .effect()
     case .reject, .massCancel: return .effect()
     // Only a frozen pair is repaired, and in frames of its own.
     case .incarnation: return .reject(Fault(.unsolicited))
@@ -46,7 +47,8 @@ extension PairSession {
     if header.created.nanoseconds(to: header.expiry) > QuoteRequest.lifeLimit {
       return .reject(Fault(.limit, field: 11))
     }
-    if let fault = Self.unserved(request) { return .reject(fault) }
+    if let fault = Self.unserved(request) ?? witnessFault(request) { return .reject(fault) }
+    if !takesWitnesses(of: request) { return .reject(Fault(.witness, field: 112, "not a witness that is taken here")) }
     if let fault = clockFault(header, now) { return .reject(fault) }
     if let instruments = policy.instruments {
       for leg in request.legs {
@@ -64,8 +66,6 @@ extension PairSession {
     if request.hedge != nil { return Fault(.policy, field: 104, "no hedges") }
     if request.isTopic { return Fault(.policy, field: 109, "named requests only") }
     if !request.isDisclosed { return Fault(.policy, field: 110, "disclosed requests only") }
-    if !request.witnesses.isEmpty { return Fault(.witness, field: 112) }
-    if request.slotKey != nil { return Fault(.witness, field: 113) }
     return request.settlement != 0 ? Fault(.policy, field: 114, "settlement between the parties only") : nil
   }
 
@@ -92,7 +92,7 @@ extension PairSession {
     }
     if isHeld(dialogue, header) { return .reject(Fault(.held)) }
     if let fault = Self.blindFault(header, dialogue) { return .reject(fault, .refusedOffer) }
-    if let fault = Self.termsFault(offer, header, dialogue.request, owner) { return .reject(fault, .refusedOffer) }
+    if let fault = termsFault(offer, header, dialogue.request, owner) { return .reject(fault, .refusedOffer) }
     if let fault = clockFault(header, now) { return .reject(fault, .refusedOffer) }
     return .effect()
   }
@@ -122,11 +122,11 @@ extension PairSession {
   }
 
   /// What an offer says that the request does not allow, or this version does not serve.
-  static func termsFault(_ offer: Offer, _ header: Header, _ request: QuoteRequest, _ owner: Role) -> Fault? {
+  func termsFault(_ offer: Offer, _ header: Header, _ request: QuoteRequest, _ owner: Role) -> Fault? {
     let life = header.created.nanoseconds(to: header.expiry)
     let hold = header.created.nanoseconds(to: offer.holdUntil)
     if offer.mode == .lastLook { return Fault(.policy, field: 103, "no last look") }
-    if offer.witness != nil { return Fault(.witness, field: 109) }
+    if let fault = witnessFault(offer, header, request, owner) { return fault }
     if life > (offer.mode == .firm ? Offer.firmLifeLimit : Offer.indicativeLifeLimit) {
       return Fault(.terms, field: 11, "it lives too long")
     }
@@ -152,24 +152,29 @@ extension PairSession {
 
   // MARK: Accept
 
-  private func judge(_ accept: Accept, _ header: Header, _ dialogue: Dialogue, _ now: UnixNanoseconds) -> Judgement {
+  private func judge(
+    _ accept: Accept, _ statement: Statement, _ dialogue: Dialogue, _ now: UnixNanoseconds
+  ) -> Judgement {
     switch dialogue.phase {
     case .traded: return .decline(Fault(.taken))
     case .closed: return .decline(Fault(.closed))
     case .open: break
     }
     if dialogue.pending != nil { return .decline(Fault(.crossed)) }
-    if let end = dialogue.myDeadOffers[accept.offer] { return .decline(Fault(Self.code(for: end))) }
+    if let end = dialogue.myDeadOffers[accept.offer] {
+      return .decline(Fault(dialogue.hasStamp(of: accept.offer) ? .witness : Self.code(for: end)))
+    }
     guard let live = dialogue.myOffer, live.id == accept.offer else { return .decline(Fault(.unknown, field: 101)) }
-    if now > live.expiry { return .decline(Fault(.late)) }
-    if let fault = Self.blindFault(header, dialogue) { return .decline(fault) }
+    if now > live.expiry, live.offer.witness == nil { return .decline(Fault(.late)) }
+    if let fault = Self.blindFault(statement.header, dialogue) { return .decline(fault) }
     if live.offer.mode != .firm { return .decline(Fault(.indicative)) }
     do throws(Fault) {
       let terms = try Terms(
         request: dialogue.request, requester: dialogue.role == .requester ? state.local : state.peer,
         responder: dialogue.role == .requester ? state.peer : state.local, offer: live.offer, id: live.id,
         ownerIsRequester: dialogue.role == .requester, acceptorSide: accept.side, lots: accept.lots)
-      return terms.encoded == accept.terms ? .confirm : .decline(Fault(.terms, field: 104))
+      guard terms.encoded == accept.terms else { return .decline(Fault(.terms, field: 104)) }
+      return judgeWrite(accept, statement, dialogue)
     } catch {
       return .decline(error)
     }
@@ -197,17 +202,20 @@ extension PairSession {
     guard embedded.envelope.isSigned(by: signer.identity) else { return .freeze(.forged) }
     guard let dialogue else { return .freeze(.lostSelf) }
     if dialogue.declined.contains(embedded.id) { return .freeze(.equivocation) }
-    if let trade = dialogue.trade, trade.isAcceptor, trade.accept == embedded.id { return .reject(Fault(.duplicate)) }
+    if let trade = dialogue.trade, trade.isAcceptor, trade.accept == embedded.id {
+      return judge(confirm, of: trade, accept)
+    }
     guard let pending = dialogue.pending, pending.accept == embedded.id else { return .freeze(.lostSelf) }
     // What a stranger would not take for a trade is none here: the Accept stays in doubt.
     guard confirm.termsDigest == Terms.digest(of: accept.terms) else { return .reject(Fault(.terms, field: 102)) }
-    return confirm.decided <= pending.expiry ? .tradeAck : .reject(Fault(.late, field: 104))
+    return confirm.decided <= pending.expiry || pending.write != nil ? .tradeAck : .reject(Fault(.late, field: 104))
   }
 
   private func judge(_ decline: Decline, _ header: Header) -> Judgement {
     if let id = state.dialogue(pending: decline.accept) {
       return header.dialogue == id || header.dialogue == .pair ? .effect() : .reject(Fault(.unsolicited))
     }
+    if let id = state.dialogue(awaitingDecline: decline.accept), header.dialogue == id { return .effect() }
     guard let dialogue = state.dialogues[header.dialogue] else { return .reject(Fault(.unknown)) }
     if let trade = dialogue.trade, trade.isAcceptor, trade.accept == decline.accept { return .freeze(.equivocation) }
     return .reject(Fault(.unsolicited))

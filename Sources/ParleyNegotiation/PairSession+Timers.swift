@@ -24,7 +24,7 @@ extension PairSession {
     var next: UnixNanoseconds?
     func note(_ time: UnixNanoseconds) { next = min(next ?? time, time) }
     for dialogue in state.openDialogues {
-      if let mine = dialogue.myOffer { note(mine.expiry.advanced(byNanoseconds: 1)) }
+      if let mine = dialogue.myOffer, !dialogue.isUndecided(mine) { note(mine.expiry.advanced(byNanoseconds: 1)) }
       if let theirs = dialogue.peerLive { note(clock.end(of: theirs.expiry)) }
       if let pending = dialogue.pending {
         if !reported.contains(pending.accept) { note(overdueTime(pending)) }
@@ -50,9 +50,9 @@ extension PairSession {
     return clock.end(of: pending.expiry.advanced(byNanoseconds: transit).advanced(byNanoseconds: transit))
   }
 
-  /// This side's live offer, if it is alive at `now`.
+  /// This side's live offer, if it is alive at `now`; one with a witness is until its slot has been seen.
   func aliveMine(_ dialogue: Dialogue, _ now: UnixNanoseconds) -> LiveOffer? {
-    dialogue.myOffer.flatMap { now <= $0.expiry ? $0 : nil }
+    dialogue.myOffer.flatMap { now <= $0.expiry || dialogue.isUndecided($0) ? $0 : nil }
   }
 
   /// Whether the dialogue ends at `now` for want of anything live.
@@ -66,7 +66,8 @@ extension PairSession {
     guard state.frozen == nil else { return }
     ping(now, &outcome)
     for id in state.open {
-      guard let dialogue = state.dialogues[id] else { continue }
+      settleSlot(id, now, &outcome)
+      guard let dialogue = state.dialogues[id], dialogue.isOpen else { continue }
       if dialogue.myOffer != nil, aliveMine(dialogue, now) == nil { record(.ended(id, .myOffer), now, &outcome) }
       if let theirs = dialogue.peerLive, now >= clock.end(of: theirs.expiry) {
         record(.ended(id, .peerOffer), now, &outcome)

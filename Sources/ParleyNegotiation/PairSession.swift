@@ -53,6 +53,8 @@ public struct PairSession: ~Copyable {
   var rates: Rates
   /// What the channel's PINGs have shown of the peer's clock.
   var clock: PeerClock
+  /// The DIDs of the witnesses to whom a channel is up; no Accept of an offer that names another is signed.
+  public var reachableWitnesses: [String] = []
   /// Times of gaps since the last statement that was received in order.
   var gaps: [UnixNanoseconds] = []
   /// What has been reported as overdue or unacknowledged since the start.

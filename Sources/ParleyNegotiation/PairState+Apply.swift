@@ -37,6 +37,7 @@ extension PairState {
       unconfirmedIncarnation = nil
       events.append(.acknowledged(n: n))
     case .ended(let id, let ending): applyEnded(id, ending, &events)
+    case .stamped(let id, let stamp): applyStamped(id, stamp, &events)
     case .frozen(let code, let byPeer, _):
       guard frozen == nil else { return }
       frozen = code
@@ -133,7 +134,18 @@ extension Dialogue {
     mine.forget()
     theirs.forget()
     myDeadOffers = [:]
+    witnessed.forget()
     events.append(.dialogueClosed(id, end))
+  }
+
+  /// This side's Accept has made no trade.
+  mutating func decline(
+    _ accept: StatementID, _ code: NegotiationCode, _ time: UnixNanoseconds, _ events: inout [SessionEvent]
+  ) {
+    pending = nil
+    declined.append(accept)
+    events.append(.declined(id, accept: accept, code))
+    if let end = closing { close(end, time, &events) }
   }
 
   /// The dialogue has its trade.
@@ -146,6 +158,7 @@ extension Dialogue {
       endPeerOffer(.closed, &events)
     }
     pending = nil
+    witnessed.waiting = []
     phase = .traded
     self.trade = trade
     events.append(.traded(trade))

@@ -50,6 +50,7 @@ extension PairState {
     case .quote(let offer), .counter(let offer):
       dialogue.endMyOffer(.superseded, &events)
       dialogue.myOffer = LiveOffer(statement, offer)
+      dialogue.witnessed.note(LiveOffer(statement, offer))
       dialogue.note(offer, statement.payload.kind)
     case .accept(let accept):
       guard let offer = dialogue.peerOffer?.live, offer.id == accept.offer else {
@@ -58,7 +59,7 @@ extension PairState {
       dialogue.endMyOffer(.crossed, &events)
       dialogue.pending = Dialogue.Pending(
         accept: statement.id, offer: accept.offer, lots: accept.lots, terms: accept.terms, side: accept.side,
-        expiry: offer.expiry)
+        expiry: offer.expiry, write: SlotWrite(statement))
     case .confirm(let confirm):
       guard let trade = trade(statement, confirm, dialogue, isAcceptor: false) else {
         throw .corruptRow("a Confirm of one's own does not read")
@@ -67,6 +68,7 @@ extension PairState {
       unacknowledged.append(dialogue.id)
       if dialogue.role == .requester { groups[dialogue.request.group]?.filled += trade.terms.lots }
     case .decline(let decline):
+      dialogue.witnessed.waiting.removeAll { $0.accept == decline.accept }
       events.append(.declinedPeer(dialogue.id, accept: decline.accept, decline.code))
     case .quoteCancel: dialogue.endMyOffer(.cancelled, &events)
     case .pass(let pass): dialogue.close(.passed(pass.code), time, &events)
@@ -132,12 +134,16 @@ extension PairState {
       let live = LiveOffer(statement, offer)
       dialogue.peerOffer = Dialogue.PeerOffer(live: live, end: effect == .full ? nil : .rejected, arrived: time)
       guard effect == .full else { break }
+      dialogue.witnessed.note(live)
       dialogue.note(offer, statement.payload.kind)
       events.append(
         statement.payload.kind == .quote ? .quoteArrived(dialogue.id, live) : .counterArrived(dialogue.id, live))
-    case .accept: dialogue.endPeerOffer(.crossed, &events)
+    case .accept:
+      dialogue.endPeerOffer(.crossed, &events)
+      dialogue.awaitSlot(statement, code, time)
     case .confirm(let confirm):
       guard let trade = trade(statement, confirm, dialogue, isAcceptor: true) else { return }
+      if dialogue.confirmWitnessed(trade, &events) { break }
       dialogue.trade(trade, &events)
       if dialogue.role == .requester { groups[dialogue.request.group]?.filled += trade.terms.lots }
     case .quoteCancel: dialogue.cancelPeerOffer(&events)
@@ -151,11 +157,13 @@ extension PairState {
   }
 
   private mutating func applyDecline(_ decline: Decline, _ events: inout [SessionEvent]) {
-    guard let id = dialogue(pending: decline.accept), var dialogue = dialogues[id] else { return }
-    dialogue.pending = nil
-    dialogue.declined.append(decline.accept)
-    events.append(.declined(id, accept: decline.accept, decline.code))
-    if let end = dialogue.closing { dialogue.close(end, time, &events) }
+    guard let id = dialogue(pending: decline.accept), var dialogue = dialogues[id] else {
+      if let id = dialogue(awaitingDecline: decline.accept) {
+        dialogues[id]?.witnessed.declined.removeAll { $0 == decline.accept }
+      }
+      return
+    }
+    dialogue.decline(decline.accept, decline.code, time, &events)
     store(dialogue)
   }
 
@@ -163,7 +171,8 @@ extension PairState {
     let id = dialogue(ofMine: reject.target)
     events.append(
       .rejected(id, target: reject.target, Fault(reject.code, field: reject.field, reject.text)))
-    guard let id, var dialogue = dialogues[id] else { return }
+    // It settles no Accept, its sender's own neither.
+    guard let id, var dialogue = dialogues[id], dialogue.witnessed.waiting.isEmpty else { return }
     if dialogue.requestID == reject.target {
       dialogue.close(.refused(reject.code), time, &events)
     } else {

@@ -61,7 +61,7 @@ public struct Trade: Hashable, Sendable {
   public var offer: StatementID
   /// The Accept.
   public var accept: StatementID
-  /// The Confirm.
+  /// The Confirm; ``Hash256/zero`` while a witness's stamp alone says that there is a trade.
   public var confirm: StatementID
   /// What was agreed.
   public var terms: Terms
@@ -69,10 +69,13 @@ public struct Trade: Hashable, Sendable {
   public var side: Side
   /// Whether this side accepted; else it owned the offer.
   public var isAcceptor: Bool
-  /// When the Accept arrived, by the owner's journal.
+  /// When the Accept arrived, by the owner's journal; without a Confirm when the witness wrote it.
   public var received: UnixNanoseconds
-  /// When the owner decided, by its journal.
+  /// When the owner decided, by its journal; without a Confirm when the witness wrote it.
   public var decided: UnixNanoseconds
+
+  /// What the trade is called: the Confirm's id, and before that is here the Accept's.
+  public var id: StatementID { confirm == .zero ? accept : confirm }
 }
 
 /// What a session tells the node, after the rows that came with it are durable.
@@ -119,6 +122,10 @@ public enum SessionEvent: Hashable, Sendable {
   case repairFailed(NegotiationCode)
   /// Both operators have agreed and nothing is missing: the pair goes on with the next SYNC.
   case repaired
+  /// The owner's Confirm of a trade that a witness's stamp had made; the trade has its id now.
+  case tradeConfirmed(Trade)
+  /// The witness has signed two stamps of this offer's slot that contradict each other.
+  case witnessEquivocated(DialogueID, offer: StatementID)
 }
 
 /// Why the driver must close the channel.

@@ -66,7 +66,7 @@ public struct Envelope: Hashable, Sendable {
   /// The id under which bytes count that cannot be cut.
   static func malformedID(_ bytes: [UInt8]) -> StatementID { .tagged("parley/neg1 malformed", bytes) }
 
-  private static func id(header: [UInt8], payload: [UInt8]) -> StatementID {
+  static func id(header: [UInt8], payload: [UInt8]) -> StatementID {
     var headerLength = [UInt8]()
     headerLength.appendBigEndian(UInt16(header.count))
     var payloadLength = [UInt8]()

@@ -87,9 +87,18 @@ extension Node {
   }
 
   private func requestQuote(_ request: ControlRequest) async throws -> JSONValue {
-    if let makers = try makers(request) { return try await requestQuotes(request, from: makers) }
-    let draft = try requestDraft(request)
+    let named = request.texts("witnesses") ?? []
+    if let makers = try makers(request) {
+      guard named.isEmpty else { throw ControlError(.invalidParameters, "'witnesses' goes with one maker") }
+      return try await requestQuotes(request, from: makers)
+    }
+    var wanted = try requestDraft(request)
+    // Asked for by name, before a witness is one of several that are connected.
     let session = try session(named: request.optionalText("with"))
+    for witness in named {
+      wanted.witnesses.append(try await connect(witness).peer.did.string)
+    }
+    let draft = wanted
     let dialogue = try await session.perform(self) { engine throws(NegotiationError) in
       try engine.requestQuote(
         draft, nonce: SystemRandom.bytes(16), clientOrderID: request.optionalText("client_order_id"), now: .now)

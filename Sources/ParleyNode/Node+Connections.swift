@@ -376,6 +376,7 @@ extension Node {
         }
       case .closedByPeer: channel.close()
       }
+      takeWitnessMessages(channel)
       channel.flush()
     } catch {
       let peer = channel.peerText

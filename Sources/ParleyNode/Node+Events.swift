@@ -37,7 +37,7 @@ extension Node {
       log.info(
         "traded",
         [
-          "trade": "\(trade.confirm)", "dialogue": "\(trade.dialogue)", "peer": peer, "lots": "\(trade.terms.lots)",
+          "trade": "\(trade.id)", "dialogue": "\(trade.dialogue)", "peer": peer, "lots": "\(trade.terms.lots)",
           "ticks": "\(trade.terms.net)",
         ])
     case .frozen(let code, let byPeer):
@@ -65,6 +65,10 @@ extension Node {
       log.info("declined", ["dialogue": "\(dialogue)", "why": "\(code)", "peer": peer])
     case .declinedPeer(let dialogue, _, let code):
       log.info("declined-peer", ["dialogue": "\(dialogue)", "why": "\(code)", "peer": peer])
+    case .witnessEquivocated(let dialogue, let offer):
+      log.error("witness-equivocated", ["dialogue": "\(dialogue)", "offer": "\(offer)", "peer": peer])
+    case .tradeConfirmed(let trade):
+      log.info("trade-confirmed", ["trade": "\(trade.confirm)", "dialogue": "\(trade.dialogue)", "peer": peer])
     case .quoteArrived, .counterArrived, .offerEnded, .tradeAcknowledged, .dialogueClosed, .evidenceKept:
       log.debug("negotiation", ["event": "\(event)", "peer": peer])
     }
@@ -131,7 +135,15 @@ extension Node {
     // It must live past the blind time, or nobody can take it.
     let blind = max(0, UnixNanoseconds.now.nanoseconds(to: view.blindEnd))
     let life = min(quoting.quoteLife + blind, Offer.firmLifeLimit)
-    let draft = OfferDraft(bid: side(bid, .buy), ask: side(ask, .sell), lifetime: life)
+    var draft = OfferDraft(bid: side(bid, .buy), ask: side(ask, .sell), lifetime: life)
+    if !view.request.witnesses.isEmpty {
+      guard let witness = chosenWitness(view.request) else {
+        return refuse(view.id, Fault(.witness, field: 112, "no witness can be reached"), session)
+      }
+      // A witnessed offer is held to its end.
+      draft.witness = witness
+      draft.lifetime = min(draft.lifetime, Offer.holdLimit)
+    }
     guard draft.bid != nil || draft.ask != nil else {
       return refuse(view.id, Fault(.policy, "the package cannot be priced"), session)
     }

@@ -29,7 +29,10 @@ public actor Node {
 
   private let writer: JournalWriter
   /// Submissions that the writer had no room for, in order.
-  private var backlog: [(drafts: [EntryDraft], did: DID, ticket: Int)] = []
+  private var backlog: [(drafts: [EntryDraft], then: () -> Void)] = []
+  /// What follows when a submission is durable, by its number.
+  private var submitted: [Int: () -> Void] = [:]
+  private var nextSubmission = 0
   /// Since when commits take so long that no firm quote is signed; `nil` while they are quick.
   var isJournalSlow = false
   /// Whether a pair has shown that this node's journal lacks what has left it, and not all have synchronised since.
@@ -38,7 +41,7 @@ public actor Node {
   var isSuspended = false
 
   /// The entry with which the journal was last restored from a backup after which more may have been signed.
-  private var lostEnd: UInt64?
+  private(set) var lostEnd: UInt64?
   /// Contracts traded, in all options together.
   var tradedAmount = ExactDecimal.zero
   /// What this node's owner lets it sign.
@@ -46,6 +49,8 @@ public actor Node {
   /// The connections of clients whose end takes the offers back.
   var supervisors: Set<ObjectIdentifier> = []
   var sessions: [DID: PeerSession] = [:]
+  /// The slots that this node keeps for others; `nil` for a node that is no witness.
+  var witness: WitnessService?
   var channels: [Int: PeerChannel] = [:]
   var nextChannelNumber = 0
   /// Who waits for a channel to open, by its number.
@@ -123,6 +128,7 @@ public actor Node {
       try restoreDesk()
       isLostSelf = sessions.values.contains { $0.frozen == .lostSelf && $0.lostSelfAt != nil }
       reconsiderLostSelf()
+      try startWitness()
       try listen()
       control = try ControlServer(node: self)
     } catch let error as NodeError {
@@ -140,6 +146,7 @@ public actor Node {
         "peers": "\(sessions.count)",
       ])
     for did in outbound.keys { redial(did, failures: 0) }
+    callWitnesses()
   }
 
   /// Finds out what the journal says of itself: whether it may go on, and whether its end was lost.
@@ -160,7 +167,7 @@ public actor Node {
       connected: sessions.values.filter(\.isSynced).map(\.peer.did.string).sorted(),
       channels: channels.values.compactMap(status).sorted { $0.peer < $1.peer },
       awaited: awaitedPeers.map(\.string).sorted(),
-      entries: store.head.size, quoting: configuration.quoting?.summary)
+      entries: store.head.size, witness: witnessStatus(), quoting: configuration.quoting?.summary)
   }
 
   private func status(_ channel: PeerChannel) -> ChannelStatus? {
@@ -259,7 +266,7 @@ public actor Node {
   private func surroundings(_ did: DID) -> PeerSession.Surroundings {
     PeerSession.Surroundings(
       log: log,
-      commit: { drafts, ticket in self.commit(drafts, of: did, ticket: ticket) },
+      commit: { drafts, ticket in self.makeDurable(drafts) { self.sessions[did]?.committed(ticket) } },
       deliver: { event, session in self.handle(event, of: session) },
       groupsElsewhere: { group in self.ledger(of: group, without: did) },
       vet: { commitment in self.vet(commitment, with: did) },
@@ -268,7 +275,9 @@ public actor Node {
         self.loop.schedule(after: delay) { [weak self] in
           self?.assumeIsolated { $0.sessions[did]?.poll() }
         }
-      })
+      },
+      consult: { session in self.consultWitnesses(of: session) },
+      isReachable: { witness in self.isReachable(witness) }, witnesses: configuration.witnessDIDs)
   }
 
   /// The session with a peer that has proved itself and may come in, made and pinned at first contact.
@@ -285,31 +294,34 @@ public actor Node {
 
   // MARK: Journal
 
-  /// Makes drafts durable; ``PeerSession/committed(_:)`` follows.
-  func commit(_ drafts: [EntryDraft], of did: DID, ticket: Int) {
-    backlog.append((drafts, did, ticket))
+  /// Makes drafts durable, after all earlier ones, and then goes on.
+  func makeDurable(_ drafts: [EntryDraft], _ then: @escaping () -> Void) {
+    backlog.append((drafts, then))
     submitBacklog()
   }
 
   private func submitBacklog() {
     while let first = backlog.first {
-      let (did, ticket) = (first.did, first.ticket)
+      let ticket = nextSubmission
       let admission = writer.submit(first.drafts) { [weak self] result in
         guard let self else { return }
-        loop.execute { self.assumeIsolated { $0.committed(did, ticket, result) } }
+        loop.execute { self.assumeIsolated { $0.committed(ticket, result) } }
       }
       switch admission {
-      case .accepted: backlog.removeFirst()
+      case .accepted:
+        submitted[ticket] = first.then
+        nextSubmission += 1
+        backlog.removeFirst()
       case .full: return
       case .stopped: return fail(.journal("nothing more can be written"))
       }
     }
   }
 
-  private func committed(_ did: DID, _ ticket: Int, _ result: Result<[Entry], StoreError>) {
+  private func committed(_ ticket: Int, _ result: Result<[Entry], StoreError>) {
     switch result {
     case .success:
-      sessions[did]?.committed(ticket)
+      submitted.removeValue(forKey: ticket)?()
       submitBacklog()
     case .failure(let error):
       // What is in memory is ahead of the journal: nothing may leave any more.

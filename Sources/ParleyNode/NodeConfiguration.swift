@@ -34,6 +34,10 @@ public struct NodeConfiguration: Sendable {
   public var quoting: Quoting?
   /// What the journal's writer may hold, and commit at once.
   public var journalLimits = JournalWriter.Limits()
+  /// For whom this node is a witness; `nil` for nobody.
+  public var witnessFor: WitnessAudience?
+  /// The DIDs of the witnesses that this node takes for its offers; one of did:peer:4 in its long form the first time.
+  public var witnesses: [String] = []
   /// When the keys of a channel are renewed.
   var channelLimits = ChannelLimits()
   /// What those are granted who have not proved who they are.
@@ -51,6 +55,9 @@ public struct NodeConfiguration: Sendable {
     self.resolver = resolver
     self.log = log
   }
+
+  /// The witnesses by the names that offers have for them.
+  var witnessDIDs: [String] { witnesses.compactMap { try? DID(parsing: $0).shortForm.string } }
 }
 
 extension NodeConfiguration {

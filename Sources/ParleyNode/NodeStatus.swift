@@ -16,6 +16,8 @@ public struct NodeStatus: Hashable, Sendable {
   public let awaited: [String]
   /// Entries in its journal.
   public let entries: UInt64
+  /// What it keeps as a witness, and asks of others.
+  public let witness: WitnessStatus
   /// What it quotes, in lines for a person; `nil` if nothing.
   public let quoting: [String]?
 
@@ -26,6 +28,7 @@ public struct NodeStatus: Hashable, Sendable {
       "control": .string(control), "connected": .array(connected.map(JSONValue.string)),
       "channels": .array(channels.map(\.json)), "awaited": .array(awaited.map(JSONValue.string)),
       "entries": .integer(Int64(clamping: entries)),
+      "witness": witness.json,
     ]
   }
 
@@ -33,7 +36,22 @@ public struct NodeStatus: Hashable, Sendable {
   public var lines: [String] {
     var lines = ["\(did)", "  listening  \(listen ?? "no: this node only calls")", "  control    \(control)"]
     lines.append("  journal    \(entries) entries")
+    if let slots = witness.slots { lines.append("  witness    \(slots) slots kept for others") }
+    if witness.doubts > 0 { lines.append("  doubts     \(witness.doubts) that a witness will end") }
     return lines + (quoting ?? []).map { "  " + $0 }
+  }
+}
+
+/// What a node keeps as a witness, and asks of others.
+public struct WitnessStatus: Hashable, Sendable {
+  /// Slots that are written and kept; `nil` for a node that is no witness.
+  public let slots: Int?
+  /// Slots of which this node has to know what is in them, and does not yet.
+  public let doubts: Int
+
+  /// For programs: one object.
+  public var json: JSONValue {
+    ["slots": slots.map { .integer(Int64($0)) } ?? .null, "doubts": .integer(Int64(doubts))]
   }
 }
 

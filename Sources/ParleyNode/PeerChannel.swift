@@ -2,6 +2,7 @@ internal import ParleyCrypto
 internal import ParleyHandshake
 internal import ParleyIO
 internal import ParleyIdentity
+internal import ParleyNegotiation
 internal import ParleyNoise
 internal import ParleyPeer
 internal import ParleyWebSocket
@@ -82,6 +83,10 @@ final class PeerChannel {
   private(set) var endedInOrder = false
   /// Whether a fault now must not show before the handshake's deadline.
   private(set) var failsAtDeadline = false
+  /// Messages on streams of witnesses that nobody has taken yet.
+  private var witnessMessages: [WitnessDelivery] = []
+  /// This side's stream to the witness that the peer is.
+  private var witnessStream: UInt32?
   /// Ends a handshake that takes too long.
   var deadline: ScheduledWork?
   /// Calls ``tick()`` after a while.
@@ -107,7 +112,7 @@ final class PeerChannel {
     self.prologue = prologue
     self.limits = limits
     isInitiator = true
-    streams = ChannelStreams(.initiator)
+    streams = ChannelStreams(.initiator, protocols: [WitnessMessage.protocolName])
     initiator.begin(prologue: prologue)
     state = .awaitingMessage2(initiator)
   }
@@ -125,7 +130,7 @@ final class PeerChannel {
     self.prologue = prologue
     self.limits = limits
     isInitiator = false
-    streams = ChannelStreams(.responder)
+    streams = ChannelStreams(.responder, protocols: [WitnessMessage.protocolName])
     failsAtDeadline = hasMessage1
     state = hasMessage1 ? .awaitingMessage3(responder) : .awaitingMessage1(responder)
   }
@@ -207,9 +212,50 @@ final class PeerChannel {
   private func drainStreams() -> [[UInt8]] {
     var messages: [[UInt8]] = []
     while let event = streams.poll() {
-      if case .negotiation(let message) = event { messages.append(message) }
+      switch event {
+      case .negotiation(let message): messages.append(message)
+      case .message(let id, let message):
+        witnessMessages.append(WitnessDelivery(stream: id, isAnswer: id == witnessStream, message: message))
+      case .finished(let id): streams.finish(id)
+      case .reset(let id): if id == witnessStream { witnessStream = nil }
+      case .opened, .agreed, .writable, .roundTrip, .goneAway: break
+      }
     }
     return messages
+  }
+
+  // MARK: Witness
+
+  /// What has come on streams of witnesses since this was asked last.
+  func takeWitnessMessages() -> [WitnessDelivery] {
+    defer { witnessMessages = [] }
+    return witnessMessages
+  }
+
+  /// Says that a message was dealt with.
+  func consumeWitness(_ delivery: WitnessDelivery) { streams.consume(delivery.message, of: delivery.stream) }
+
+  /// Asks the peer as a witness; what it does not take now will be asked again.
+  func askWitness(_ message: [UInt8]) {
+    guard isOpen else { return }
+    if witnessStream == nil { witnessStream = streams.open(WitnessMessage.protocolName) }
+    guard let id = witnessStream else { return }
+    _ = streams.send(message, on: id)
+    flush()
+  }
+
+  /// Answers the peer; one that does not read its answers loses the stream.
+  func answerWitness(_ message: [UInt8], on id: UInt32) {
+    guard isOpen else { return }
+    if !streams.send(message, on: id) { streams.reset(id) }
+    flush()
+  }
+
+  /// Ends a stream on which the peer broke a rule; `nil` for this side's own.
+  func resetWitness(_ id: UInt32?) {
+    guard let id = id ?? witnessStream else { return }
+    if id == witnessStream { witnessStream = nil }
+    streams.reset(id)
   }
 
   private func open(_ bytes: [UInt8]) throws(HandshakeError) -> Received {
@@ -485,6 +531,14 @@ final class PeerChannel {
     swap(&taken, &state)
     return taken
   }
+}
+
+/// A message of a stream `/parley/witness/1`.
+struct WitnessDelivery {
+  let stream: UInt32
+  /// Whether it came on a stream of this side's, which asks there.
+  let isAnswer: Bool
+  let message: [UInt8]
 }
 
 extension ChannelStatus.Direction {

@@ -46,6 +46,12 @@ final class PeerSession {
     let observe: ([DialogueView], [SessionEvent]) -> Void
     /// Calls ``PeerSession/poll()`` after a while.
     let wakeUp: (Duration) -> ScheduledWork
+    /// Asks witnesses what the session has to know; called when all that is based on is durable.
+    let consult: (PeerSession) -> Void
+    /// Whether a channel to the witness of this DID is up.
+    let isReachable: (String) -> Bool
+    /// The DIDs of the witnesses that this node takes.
+    let witnesses: [String]
   }
 
   let peer: PeerIdentity
@@ -62,6 +68,8 @@ final class PeerSession {
   /// The engine's number of the channel in use; 0 without one.
   private var channelNumber = 0
   private var timer: ScheduledWork?
+  /// When each slot was asked about last, by its id.
+  private var asked: [Hash256: ContinuousClock.Instant] = [:]
   private var watch = ClockWatch(wall: .now, steady: PeerSession.steady())
 
   /// The dialogues as far as they are durable.
@@ -84,6 +92,7 @@ final class PeerSession {
     self.peer = peer
     self.surroundings = surroundings
     engine = PairSession(signer: signer, peer: peer, limits: limits)
+    engine.policy.witnesses = surroundings.witnesses
     engine.groupsElsewhere = surroundings.groupsElsewhere
     engine.vet = surroundings.vet
     var dialogues: Set<DialogueID> = []
@@ -268,6 +277,7 @@ final class PeerSession {
     _ command: (inout PairSession) throws(NegotiationError) -> CommandResult
   ) async throws(NodeError) -> DialogueID {
     _ = time()
+    noteReachableWitnesses()
     let result: CommandResult
     do {
       result = try command(&engine)
@@ -304,6 +314,7 @@ final class PeerSession {
     _ command: (inout PairSession) throws(NegotiationError) -> CommandResult, release: (() -> Void)? = nil
   ) throws(NegotiationError) -> CommandResult {
     _ = time()
+    noteReachableWitnesses()
     let result = try command(&engine)
     handle(result.outcome, touching: result.dialogue, release: release)
     return result
@@ -360,7 +371,35 @@ final class PeerSession {
       queue.removeFirst()
       leave(first)
     }
+    if queue.isEmpty { surroundings.consult(self) }
   }
+
+  // MARK: Witnesses
+
+  private func noteReachableWitnesses() {
+    engine.reachableWitnesses = engine.openDialogues.flatMap(\.request.witnesses).filter(surroundings.isReachable)
+  }
+
+  /// Slots of which this session has to know what is in them.
+  var slotQuestionCount: Int { engine.slotQuestions(now: .now).count }
+
+  /// What is to be asked of witnesses now: nothing while something is not durable, and nothing twice in a moment.
+  func dueSlotQuestions() -> [SlotQuestion] {
+    guard queue.isEmpty else { return [] }
+    let (questions, now) = (engine.slotQuestions(now: .now), ContinuousClock.now)
+    asked = asked.filter { slot, _ in questions.contains { $0.slot.id == slot } }
+    return questions.filter { question in
+      if let last = asked[question.slot.id], last.duration(to: now) < WitnessTimes.question { return false }
+      asked[question.slot.id] = now
+      return true
+    }
+  }
+
+  /// Asks the peer, as a witness.
+  func askWitness(_ message: [UInt8]) { channel?.askWitness(message) }
+
+  /// Takes a witness's stamp.
+  func take(_ stamp: Stamp, of witness: PeerIdentity) { handle(engine.receive(stamp, of: witness, now: time())) }
 
   private func leave(_ pending: Pending) {
     for view in pending.views { publish(view) }
@@ -384,6 +423,8 @@ final class PeerSession {
   private func note(_ event: SessionEvent) {
     switch event {
     case .traded(let trade): trades.append(trade)
+    case .tradeConfirmed(let trade):
+      if let index = trades.firstIndex(where: { $0.accept == trade.accept }) { trades[index] = trade }
     case .dialogueClosed(let dialogue, let end): endings[dialogue] = endings[dialogue] ?? end.sentence
     case .rejected(let dialogue?, _, let fault): endings[dialogue] = "rejected: \(fault)"
     case .declined(let dialogue, _, let code): endings[dialogue] = "declined: \(code)"
@@ -415,13 +456,20 @@ final class PeerSession {
   private func schedule() {
     timer?.cancel()
     timer = nil
-    guard let deadline = engine.nextDeadline else { return }
+    var deadlines = [engine.nextDeadline, engine.nextSlotQuestion].compactMap { $0 }
+    if !engine.slotQuestions(now: .now).isEmpty {
+      deadlines.append(UnixNanoseconds.now.advanced(byNanoseconds: 500_000_000))
+    }
+    guard let deadline = deadlines.min() else { return }
     let wait = max(0, UnixNanoseconds.now.nanoseconds(to: deadline)) &+ 1_000_000
     timer = surroundings.wakeUp(.nanoseconds(min(wait, 3_600_000_000_000)))
   }
 
   /// Ends what has run out.
-  func poll() { handle(engine.poll(now: time())) }
+  func poll() {
+    handle(engine.poll(now: time()))
+    if queue.isEmpty { surroundings.consult(self) }
+  }
 
   /// Stops timers; the session is of no use afterwards.
   func stop() {
@@ -436,10 +484,10 @@ extension SessionEvent {
     switch self {
     case .requestArrived(let id, _, _), .quoteArrived(let id, _), .counterArrived(let id, _),
       .offerEnded(let id, _, _, _), .tradeAcknowledged(let id), .declined(let id, _, _), .declinedPeer(let id, _, _),
-      .dialogueClosed(let id, _), .overdue(let id, _), .tradeUnacknowledged(let id):
+      .dialogueClosed(let id, _), .overdue(let id, _), .tradeUnacknowledged(let id), .witnessEquivocated(let id, _):
       id
     case .rejected(let id, _, _), .rejectedPeer(let id, _, _): id
-    case .traded(let trade): trade.dialogue
+    case .traded(let trade), .tradeConfirmed(let trade): trade.dialogue
     case .synced, .acknowledged, .frozen, .evidenceKept, .repairOffered, .adopted, .repairFailed, .repaired: nil
     }
   }
@@ -485,6 +533,7 @@ extension NegotiationError {
     case .aboveGroupCap(let cap): "a further request of this group asks for at most \(cap) lots, as the first one did"
     case .peerOverdue: "an earlier accept is overdue; no new one to this peer until it is decided"
     case .vetoed(let veto): "a limit of this node stands in the way: \(veto.detail)"
+    case .witnessUnreachable(let did): "no channel to the offer's witness \(did) is up"
     case .clientOrderIDReused(let id): "the client order id '\(id)' was used for something else"
     case .clientOrderIDLength(let count): "a client order id has 1 to 64 bytes, not \(count)"
     case .notRepairable(.none): "the pair is not frozen: there is nothing to repair"

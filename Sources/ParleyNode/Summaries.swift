@@ -166,7 +166,8 @@ struct TradeSummary {
     let package = try? Package(listed: legs)
     let lots = trade.terms.lots
     return [
-      "trade": .string(trade.confirm.description), "dialogue": .string(trade.dialogue.description),
+      "trade": .string(trade.id.description), "witnessed": .bool(trade.confirm == .zero),
+      "dialogue": .string(trade.dialogue.description),
       "instrument": .string(Package.text(legs)),
       "legs": ParleyNode.json(legs, package, prices: trade.terms.legs.map(\.price)),
       "direction": trade.side == .buy ? "buy" : "sell",

@@ -84,6 +84,7 @@ extension Command {
       Option("--min", "AMOUNT", "The least to trade with one of them; default all."),
       Option("--blind", "SECONDS", "Hide quotes for so long, up to 5: until then nothing is countered or accepted."),
       Option("--life", "SECONDS", "How long the request lives, up to 3600; default 60."),
+      Option("--witness", "DID", repeatable: true, "A witness that decides; of several the other side chooses."),
       .clientOrderID, .wait, .json,
     ],
     notes: """
@@ -104,6 +105,8 @@ extension Command {
     parameters["min_amount"] = arguments["--min"].map(JSONValue.string)
     parameters["blind_ms"] = try arguments.milliseconds("--blind", upTo: 5).map(JSONValue.integer)
     parameters["life_ms"] = try arguments.milliseconds("--life", upTo: 3_600).map(JSONValue.integer)
+    let witnesses = arguments.all("--witness")
+    if !witnesses.isEmpty { parameters["witnesses"] = .array(witnesses.map(JSONValue.string)) }
     parameters["client_order_id"] = arguments["--client-order-id"].map(JSONValue.string)
     let result = try await arguments.call("rfq", parameters)
     arguments.show(result, result["dialogues"] == nil ? Rendering.dialogue : Rendering.group)

@@ -11,6 +11,10 @@ extension Option {
     Option("--tls-cert", "FILE", "Certificate chain (PEM) for wss://."),
     Option("--tls-key", "FILE", "Private key (PEM) of that certificate."),
     Option("--tls-ca", "FILE", "Trust these certificates when calling wss:// endpoints, instead of the system's."),
+    Option(
+      "--witness", "DID", repeatable: true,
+      "Call this witness, and take it for offers. A did:peer:4 in its long form the first time."),
+    Option("--witness-for", "WHOM", repeatable: true, "Be a witness: for this DID, or for anyone who is let in."),
     .resolverCA, .resolverPrivate,
     Option("--log-level", "LEVEL", "debug, info, warning or error; default info. The log goes to standard error."),
     .passphraseFile, .passphraseEnvironment, .json,
@@ -30,6 +34,9 @@ extension Arguments {
     configuration.privateKeyFile = self["--tls-key"]
     configuration.trustFile = self["--tls-ca"]
     configuration.allowsAnyone = has("--allow-anyone")
+    configuration.witnesses = all("--witness")
+    for did in configuration.witnesses { _ = try NodeIdentity.parseDID(did) }
+    configuration.witnessFor = try witnessAudience()
     for did in all("--allow") { configuration.allowed.insert(try NodeIdentity.parseDID(did)) }
     return configuration
   }
@@ -37,6 +44,13 @@ extension Arguments {
   /// At which time options are priced, where that was said.
   func valuation() throws(UsageError) -> MakerPolicy.Valuation? {
     try parse("--as-of", "chain or now") { ["chain": MakerPolicy.Valuation.asOfChain, "now": .now][$0] }
+  }
+
+  private func witnessAudience() throws -> WitnessAudience? {
+    let names = all("--witness-for")
+    if names.isEmpty { return nil }
+    if names.contains("anyone") { return .anyone }
+    return .peers(Set(try names.map { try NodeIdentity.parseDID($0).shortForm }))
   }
 
   /// Starts a node, says that it is ready, and returns when it was told to stop.

@@ -44,7 +44,7 @@ struct Ledger {
 
   private mutating func take(_ row: JournalRow) throws {
     switch row.content {
-    case .began, .peerBegan, .ended, .ordered: break
+    case .began, .peerBegan, .ended, .ordered, .stamped: break
     case .sent(let n, let statement, let order):
       sent.append(statement)
       try note(n, statement, of: sent, "sent")

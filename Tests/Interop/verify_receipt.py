@@ -271,13 +271,22 @@ def _row_statement(body: bytes) -> tuple[str, bytes]:
 
 def verify_receipt(data: bytes) -> dict[str, Any]:
     """The verdict of receipt.md "Checking": its word, and for a trade what was agreed."""
+    value = _read_json(data)
+    witnessed = isinstance(value, dict) and "stamps" in value
     names = ["parley_receipt", "issuer", "counterparty", "statements", "checkpoint"]
-    version, issuer, counterparty, statements, note = _fields(_read_json(data), names)
+    names[4:4] = ["witnesses", "stamps"] if witnessed else []
+    version, issuer, counterparty, statements, *rest, note = _fields(value, names)
     require(type(version) is int and version == 1, "the version")
     require(isinstance(statements, list) and 1 <= len(statements) <= 256, "the number of statements")
-    items = [_item(value) for value in statements]
+    items = [_item(item) for item in statements]
+    documents, stamps = rest or ([], [])
+    require(isinstance(documents, list) and isinstance(stamps, list), "the stamps")
+    if witnessed:
+        require(1 <= len(documents) <= 3 and 1 <= len(stamps) <= 256, "the number of stamps")
+    stamps = [_bytes(stamp, 4_413) for stamp in stamps]
     ours, theirs = _party(issuer), _party(counterparty)
     require(ours.did != theirs.did, "both sides are the same")
+    witnesses = [_party(document) for document in documents]
     size, root = checkpoint(_text(note).encode(), ours)
     before: Entry | None = None
     for direction, statement, held, proof in items:
@@ -291,7 +300,7 @@ def verify_receipt(data: bytes) -> dict[str, Any]:
             require(linked, "an entry is not linked to the one before it")
         before = held
         require(_row_statement(held.body) == (direction, statement), "an entry holds another statement")
-    verdict = judge([statement for _, statement, _, _ in items], ours, theirs)
+    verdict = judge([statement for _, statement, _, _ in items], ours, theirs, stamps, witnesses)
     report: dict[str, Any] = {"verdict": verdict.word, "issuer": ours.did, "checkpoint_size": size}
     if verdict.word != "TRADED":
         return report | {"detail": verdict.detail}

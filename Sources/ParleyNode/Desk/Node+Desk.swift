@@ -148,7 +148,7 @@ extension Node {
     do {
       let draft = try EntryDraft(
         time: .now, kind: record.entryKind, peer: peer?.string ?? "", group: group, body: record.encoded)
-      commit([draft], of: identity.did, ticket: 0)
+      makeDurable([draft]) {}
     } catch {
       log.error("record-not-kept", ["why": "\(error)"])
     }

@@ -115,10 +115,14 @@ struct JournalKeeper {
   /// The receipt of a dialogue: its statements, both documents, and the proof that the journal holds them.
   func receipt(of group: [UInt8], under asked: SignedNote?) throws(NodeError) -> Receipt {
     var held: [(Entry, Receipt.HeldStatement)] = []
+    var seen: [(sequence: UInt64, stamp: Stamp)] = []
     try NodeError.ofJournal {
       let query = EntryQuery(group: group, kind: PeerSession.entryKind, range: 0..<store.head.size)
       try store.reader.forEachEntry(matching: query) { entry throws(StoreError) in
         if let statement = Receipt.HeldStatement(body: entry.body) { held.append((entry, statement)) }
+        if let stamp = (try? JournalRow(entry.body))?.stamp, let stamp = try? Stamp(stamp) {
+          seen.append((entry.sequence, stamp))
+        }
       }
       guard let first = held.first?.0, let last = held.last?.0 else { return }
       // What ended all offers of the pair meanwhile: a Decline in the dialogue may rest on it.
@@ -134,7 +138,8 @@ struct JournalKeeper {
     }
     guard let last = held.last?.0 else { throw .unknown("statement in this dialogue") }
     // A checkpoint that was asked for may be older than the dialogue's end.
-    let (note, checkpoint) = try checkpoint(asked, covering: asked == nil ? last.sequence + 1 : held[0].0.sequence + 1)
+    let end = max(last.sequence, seen.last?.sequence ?? 0) + 1
+    let (note, checkpoint) = try checkpoint(asked, covering: asked == nil ? end : held[0].0.sequence + 1)
     let peer = try counterparty(last.peer)
     return try NodeError.ofJournal {
       let items = try held.filter { $0.0.sequence < checkpoint.size }.map { entry, statement in
@@ -142,8 +147,17 @@ struct JournalKeeper {
           direction: statement.direction, statement: statement.statement, entry: entry,
           proof: try store.reader.inclusionProof(of: entry.sequence, size: checkpoint.size))
       }
+      let stamps = seen.filter { $0.sequence < checkpoint.size }.map(\.stamp)
+      var witnesses: [PeerIdentity] = []
+      for stamp in stamps where !witnesses.contains(where: stamp.isSigned) {
+        // Under another document than today's a stamp proves nothing here.
+        if let witness = try? counterparty(stamp.witness), stamp.isSigned(by: witness) { witnesses.append(witness) }
+      }
+      let proving = stamps.filter { stamp in witnesses.contains(where: stamp.isSigned) }
       return Receipt(
-        issuer: Receipt.Party(identity), counterparty: Receipt.Party(peer), statements: items, checkpoint: note)
+        issuer: Receipt.Party(identity), counterparty: Receipt.Party(peer), statements: items,
+        witnesses: witnesses.prefix(Receipt.Limits.witnesses).map(Receipt.Party.init),
+        stamps: proving.prefix(Receipt.Limits.stamps).map(\.bytes), checkpoint: note)
     }
   }
 

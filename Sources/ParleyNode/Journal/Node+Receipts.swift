@@ -11,7 +11,7 @@ extension Node {
     let trade = try trade(request.text("trade"))
     let receipt = try keeper.receipt(of: trade.dialogue.bytes, under: nil)
     return [
-      "trade": .string(trade.confirm.description), "receipt": .string(String(decoding: receipt.encoded, as: UTF8.self)),
+      "trade": .string(trade.id.description), "receipt": .string(String(decoding: receipt.encoded, as: UTF8.self)),
     ]
   }
 
@@ -19,8 +19,9 @@ extension Node {
   private func trade(_ text: String) throws(NodeError) -> Trade {
     var found: [Trade] = []
     for session in sessions.values {
-      for trade in session.trades where text.count >= 4 && trade.confirm.description.hasPrefix(text) {
-        found.append(trade)
+      // Before its Confirm was here a trade had the Accept's id.
+      for trade in session.trades where text.count >= 4 {
+        if [trade.id, trade.accept].contains(where: { $0.description.hasPrefix(text) }) { found.append(trade) }
       }
     }
     guard let first = found.first else { throw .unknown("trade \(text)") }
@@ -43,7 +44,7 @@ extension Receipt.HeldStatement {
     case .sent(_, let statement, _): self.init(direction: .sent, statement: statement)
     case .received(_, let statement, _, _): self.init(direction: .received, statement: statement)
     case .began, .peerBegan, .acknowledged, .ended, .frozen, .evidence, .repairAgreed, .incarnationSigned, .repaired,
-      .ordered:
+      .ordered, .stamped:
       return nil
     }
   }

@@ -28,7 +28,8 @@ public enum ReceiptVerifier {
       let receipt = try Receipt(decoding: file)
       let verified = try receipt.verify { Receipt.HeldStatement(body: $0) }
       let verdict = DialogueVerifier.verify(
-        verified.statements.map(\.statement), verified.issuer, verified.counterparty)
+        verified.statements.map(\.statement), verified.issuer, verified.counterparty, stamps: verified.stamps,
+        witnesses: verified.witnesses)
       return report(verified, verdict)
     } catch {
       return failed("INVALID: \(error)")
@@ -58,12 +59,16 @@ public enum ReceiptVerifier {
     return ReceiptReport(
       verdict: "TRADED", isTraded: true,
       lines: checked + [
-        "signatures  both sides signed the terms \(digest.prefix(16))…",
+        trade.confirm == .zero
+          ? "witness     stamped the accept of the terms \(digest.prefix(16))… in time; both sides had signed them"
+          : "signatures  both sides signed the terms \(digest.prefix(16))…",
         "TRADED      \(amount) \(package) at \(price) \(package.priceCurrency), \(trade.decided.iso8601)",
         "  buyer     \(buyer)", "  seller    \(seller)",
       ],
       json: [
-        "verified": true, "verdict": "TRADED", "trade": .string(trade.confirm.description),
+        "verified": true, "verdict": "TRADED",
+        "trade": .string((trade.confirm == .zero ? trade.accept : trade.confirm).description),
+        "stamps": .integer(Int64(receipt.stamps.count)),
         "dialogue": .string(trade.dialogue.description), "instrument": .string(package.description),
         "amount": .string(amount.description), "price": .string(price.description), "buyer": .string(buyer),
         "seller": .string(seller), "time": .string(trade.decided.iso8601),

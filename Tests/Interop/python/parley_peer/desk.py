@@ -464,7 +464,9 @@ class Desk:
             return Code.LOTS
         parties = self._parties(dialogue)
         terms = make_terms(offer.id, offer.terms, dialogue.request, parties, self.me, accept.side, accept.lots)
-        return None if terms == accept.terms else Code.TERMS
+        if terms != accept.terms:
+            return Code.TERMS
+        return None if accept.slot_write is None else Code.WITNESS
 
     def _on_confirm(self, dialogue: Dialogue | None, statement: Statement, confirm: Confirm) -> Code | None:
         inner, _, accept = confirm.accept()

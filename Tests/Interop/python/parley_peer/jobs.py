@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from .peer import (
     connect,
 )
 from .report import Log, identity_report, trade_report
+from .witness import Slots
 
 QUIET = 0.25  # seconds a misbehaving taker stays, to see what else comes
 
@@ -176,6 +178,7 @@ class _Maker:
         self._traders: dict[str, Trader] = {}
         self._open: dict[str, PeerConnection] = {}
         self._ended = 0
+        self._slots: Slots | None = None
 
     def failed(self, error: Exception) -> None:
         if isinstance(error, Closed):
@@ -203,6 +206,9 @@ class _Maker:
             await self._open[did].socket.wait_closed()
         self._open[did] = connection
         connection.chunk = self._job.chunk
+        # Who is called is a witness too, for whoever asks.
+        slots = self._slots = self._slots or Slots(self.signer)
+        connection.streams.serve_witness(lambda question: slots.answer(question, did, time.time_ns()))
         _log_open(self._log, connection)
         if did not in self._traders:
             desk = Desk if misbehaviour is None else misbehaviour.desk

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from math import gcd
 from typing import Protocol
@@ -231,16 +231,20 @@ class Accept:
     side: int
     lots: int
     terms: bytes
+    slot_write: bytes | None = None
 
     def fields(self) -> list[Packed]:
-        return [self.offer, int(self.side), self.lots, self.terms, None, None]
+        return [self.offer, int(self.side), self.lots, self.terms, None, self.slot_write]
+
+    def bare(self) -> Accept:
+        """Without the write."""
+        return replace(self, slot_write=None)
 
     @classmethod
     def parse(cls, fields: Fields) -> Accept:
         accept = cls(fields.binary(32), fields.integer(1, 2), fields.integer(1, MAX_LOTS), fields.bytes(MAX_TERMS))
         fields.nil()
-        fields.nil()
-        return accept
+        return replace(accept, slot_write=fields.optional_binary(64))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import did_peer_4
 
-from . import bad_channel, misbehave, vectors
+from . import bad_channel, misbehave, vectors, witness_vectors
 from .channel import (
     CLOSE_SIZE,
     EPOCH_BYTES,

@@ -89,6 +89,9 @@ class Code(IntEnum):
     PAUSED = 44
     SELF_TRADE = 45
     BLIND = 50
+    NO_WITNESS = 53
+    HORIZON = 54
+    FORGOTTEN = 55
     LOST_SELF = 64
     LOST_PEER = 65
     FORK = 66

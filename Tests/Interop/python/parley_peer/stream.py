@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .errors import RecordError
+from .errors import NegotiationError, RecordError
 from .wire import u32
 from .yamux import Stream, Yamux
 
@@ -17,6 +17,7 @@ MAX_PROPOSALS = 32
 MULTISTREAM = "/multistream/1.0.0"
 NEGOTIATE = "/parley/negotiate/1"
 PING = "/parley/ping/1"
+WITNESS = "/parley/witness/1"
 PING_SIZE = 32
 
 
@@ -206,6 +207,26 @@ class Pinger(Protocol):
         self.streams.round_trips.append(time.monotonic() - self.streams.asked)
 
 
+class Witnessing(Protocol):
+    """Questions of a client; each is answered at once. One that is none ends the stream."""
+
+    def __init__(self, streams: Streams, stream: Stream, answer: Callable[[bytes], bytes]) -> None:
+        super().__init__(streams, stream)
+        self._answer = answer
+        self._assembler = Assembler()
+
+    def received(self, content: bytes) -> None:
+        try:
+            for question in self._assembler.receive(content):
+                self.stream.write(frame(self._answer(question)))
+                self.stream.consume(4 + len(question))
+        except (NegotiationError, RecordError):
+            self.stream.reset()
+
+    def finished(self) -> None:
+        self.stream.finish()
+
+
 class Silent(Protocol):
     """Reads nothing: for tests."""
 
@@ -236,6 +257,7 @@ class Streams:
         self._early = b""
         self._echo: Stream | None = None
         self._owed: dict[int, int] = {}
+        self._witness: Callable[[bytes], bytes] | None = None
         self.pinger: Stream | None = None
         if not initiator:
             self.negotiation = self.open(NEGOTIATE, Negotiation)
@@ -257,7 +279,14 @@ class Streams:
         if name == PING and (self._echo is None or not self._echo.is_open):
             self._echo = stream
             return Echo(self, stream)
+        if name == WITNESS and self._witness is not None:
+            return Witnessing(self, stream, self._witness)
         return None
+
+    def serve_witness(self, answer: Callable[[bytes], bytes]) -> None:
+        """Answers questions about slots."""
+        self._witness = answer
+        self.names.append(WITNESS)
 
     def settle_echo(self, stream: Stream, more: int = 0) -> None:
         """What was sent back and has left counts as read."""

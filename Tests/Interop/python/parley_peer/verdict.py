@@ -23,6 +23,7 @@ from .payload import (
     terms_digest,
 )
 from .statement import NO_HASH, PAIR_DIALOGUE, Code, Header, Kind, Statement, code_name, dialogue_id, malformed_id
+from .witness import Slot, Stamp, content
 
 REFUSING = (Code.MALFORMED, Code.VERSION, Code.KIND, Code.CRITICAL, Code.SIGNATURE, Code.KEY, Code.CHAIN)
 ACCEPT_SLACK = 2 * 10**9
@@ -64,9 +65,15 @@ class Verdict:
     request: QuoteRequest | None = None
 
 
-def judge(statements: list[bytes], first: Identity, second: Identity) -> Verdict:
+def judge(
+    statements: list[bytes],
+    first: Identity,
+    second: Identity,
+    stamps: list[bytes] | None = None,
+    witnesses: list[Identity] | None = None,
+) -> Verdict:
     try:
-        return _Dialogue(statements, first, second).verdict()
+        return _Dialogue(statements, first, second, stamps or [], witnesses or []).verdict()
     except Stop as stop:
         return Verdict(stop.verdict, stop.detail)
 
@@ -87,13 +94,16 @@ def _payload(header: Header, statement: Statement) -> Payload | None:
 
 
 class _Dialogue:
-    def __init__(self, statements: list[bytes], first: Identity, second: Identity) -> None:
+    def __init__(
+        self, statements: list[bytes], first: Identity, second: Identity, stamps: list[bytes], witnesses: list[Identity]
+    ) -> None:
         self.identities = {first.did: first, second.did: second}
         self.items: dict[bytes, Item] = {}
         self.strands: dict[str, list[Item]] = {first.did: [], second.did: []}
         self._read(list(dict.fromkeys(statements)))
         self._check_strands()
         self._check_confirms()
+        self._read_stamps(stamps, witnesses)
 
     def other(self, did: str) -> str:
         return next(name for name in self.identities if name != did)
@@ -258,11 +268,11 @@ class _Dialogue:
         return item if item and isinstance(item.payload, Offer) and item.header.sender == owner else None
 
     def _terms(self, accept: Accept, offer: Item) -> bytes | None:
-        request, content = self.request.payload, offer.payload
-        assert isinstance(request, QuoteRequest) and isinstance(content, Offer)
+        request, terms = self.request.payload, offer.payload
+        assert isinstance(request, QuoteRequest) and isinstance(terms, Offer)
         parties = (self.request.header.sender, self.request.header.receiver)
         try:
-            return make_terms(offer.id, content, request, parties, offer.header.sender, accept.side, accept.lots)
+            return make_terms(offer.id, terms, request, parties, offer.header.sender, accept.side, accept.lots)
         except NegotiationError:
             return None
 
@@ -284,11 +294,104 @@ class _Dialogue:
                 raise Stop("INVALID", f"step 5: {item.id.hex()}")
             self.trades.append((item, self.items[inner.id], offer))
         for item, accept_item, offer in self.trades:
-            assert isinstance(item.payload, Confirm)
+            assert isinstance(item.payload, Confirm) and isinstance(offer.payload, Offer)
+            if offer.payload.witness is not None:
+                continue
             end = offer.header.expiry
             late = item.payload.received > end or item.payload.decided > end
             if late or accept_item.header.created > end + ACCEPT_SLACK:
                 raise Stop("INVALID", f"step 6: {item.id.hex()}")
+
+    # Step 7: witness.md section 7
+
+    def _read_stamps(self, stamps: list[bytes], witnesses: list[Identity]) -> None:
+        self.stamps: dict[bytes, Stamp] = {}
+        liar = None
+        for data in stamps:
+            try:
+                stamp = Stamp.decode(data)
+            except NegotiationError as error:
+                raise Stop("INVALID", "step 7: a stamp") from error
+            offer = self.items.get(stamp.slot.offer)
+            if (
+                offer is None
+                or self._slot(offer) != (stamp.witness, stamp.slot)
+                or not any(stamp.is_signed_by(witness) for witness in witnesses)
+            ):
+                raise Stop("INVALID", "step 7: a stamp")
+            known = self.stamps.setdefault(stamp.slot.offer, stamp)
+            if known.content != stamp.content:
+                liar = liar or stamp.witness
+        if liar is not None:
+            raise Stop("EQUIVOCATION", liar)
+
+    @staticmethod
+    def _slot(offer: Item) -> tuple[str, Slot] | None:
+        if not isinstance(offer.payload, Offer) or offer.payload.witness is None:
+            return None
+        witness, key = offer.payload.witness
+        return witness, Slot(offer.id, key, offer.header.expiry)
+
+    def _good_write(self, item: Item, offer: Item) -> bytes | None:
+        """The content of an Accept whose write is right."""
+        assert isinstance(item.payload, Accept)
+        named, accept = self._slot(offer), item.payload
+        if named is None or accept.slot_write is None:
+            return None
+        written = content(item.statement, accept)
+        return written if named[1].is_written(written, accept.slot_write) else None
+
+    def _is_stamped(self, item: Item) -> bool:
+        """Whether a stamp bears an Accept that is in order, and that its signer had not made void before."""
+        assert isinstance(item.payload, Accept)
+        stamp, offer = self.stamps.get(item.payload.offer), self._offer(item.payload.offer, item.header.receiver)
+        if stamp is None or offer is None or self._good_write(item, offer) != stamp.content:
+            return False
+        assert isinstance(offer.payload, Offer)
+        critical = any(extension.critical for extension in item.header.ext)
+        if item.misplaced or critical or offer.payload.mode != Mode.FIRM:
+            return False
+        if self._terms(item.payload, offer) != item.payload.terms:
+            return False
+        request = self.request
+        assert isinstance(request.payload, QuoteRequest)
+        blind_end = request.header.created + request.payload.blind_ns
+        if item.header.sender == request.header.sender and item.header.created < blind_end:
+            return False
+        strand = self.strands[item.header.sender]
+        before = strand[: strand.index(item)] if item in strand else strand
+        return not any(
+            isinstance(i.payload, Pass)
+            or self._rejects_request(i)
+            or (isinstance(i.payload, Reject) and i.payload.target == offer.id)
+            for i in before
+        )
+
+    def _slot_says_no(self, item: Item) -> bool:
+        """Whether the slot, or the want of a good write, bears out that an Accept made no trade."""
+        assert isinstance(item.payload, Accept)
+        offer = self._offer(item.payload.offer, item.header.receiver)
+        if offer is None:
+            return False
+        if self._slot(offer) is None:
+            return item.payload.slot_write is not None
+        written, stamp = self._good_write(item, offer), self.stamps.get(offer.id)
+        return written is None or (stamp is not None and stamp.content != written)
+
+    def _stamped_trade(self) -> Verdict | None:
+        stamped = [item for item in self._of(Accept) if self._is_stamped(item)]
+        if not stamped:
+            return None
+        if len(stamped) > 1:
+            raise Stop("INVALID", "step 5: two trades")
+        item = stamped[0]
+        assert isinstance(item.payload, Accept) and isinstance(self.request.payload, QuoteRequest)
+        owner = item.header.receiver
+        for decline in self._of(Decline):
+            assert isinstance(decline.payload, Decline)
+            if decline.payload.accept == item.id and decline.header.sender == owner:
+                return Verdict("BREACH", f"{owner} with {code_name(decline.payload.code)}")
+        return Verdict("TRADED", "", item.id, item.payload.terms, self.request.payload)
 
     # Verdict
 
@@ -303,19 +406,28 @@ class _Dialogue:
             assert isinstance(accept_item.payload, Accept) and isinstance(self.request.payload, QuoteRequest)
             if any(d.payload.accept == accept_item.id for d in declines):  # type: ignore[union-attr]
                 return Verdict("EQUIVOCATION", confirm.header.sender)
+            stamp = self.stamps.get(accept_item.payload.offer)
+            if stamp is not None and stamp.content != content(accept_item.statement, accept_item.payload):
+                return Verdict("BREACH", f"{confirm.header.sender} with WITNESS")
             return Verdict("TRADED", "", confirm.id, accept_item.payload.terms, self.request.payload)
+        if trade := self._stamped_trade():
+            return trade
         doubt = None
         for item in self._of(Accept):
+            assert isinstance(item.payload, Accept)
             owner = item.header.receiver
             mine = [d for d in declines if d.payload.accept == item.id and d.header.sender == owner]  # type: ignore[union-attr]
             if not mine:
-                doubt = doubt or item
-            elif not self._is_borne_out(mine[0], item):
-                assert isinstance(mine[0].payload, Decline)
+                doubt = doubt or (item if item.payload.offer not in self.stamps else None)
+                continue
+            assert isinstance(mine[0].payload, Decline)
+            if mine[0].payload.code == Code.WITNESS and not self._slot_says_no(item):
+                raise Stop("UNVERIFIABLE", f"the stamp of offer {item.payload.offer.hex()}")
+            if not self._is_borne_out(mine[0], item):
                 return Verdict("BREACH", f"{owner} with {code_name(mine[0].payload.code)}")
         if doubt is not None:
             return Verdict("IN_DOUBT", doubt.id.hex())
-        return Verdict("NOT_TRADED" if declines else "NO_ACCEPT")
+        return Verdict("NOT_TRADED" if declines or self._of(Accept) else "NO_ACCEPT")
 
     def _is_borne_out(self, decline_item: Item, accept_item: Item) -> bool:
         """Whether the statements bear out why a firm offer was declined."""
@@ -327,12 +439,12 @@ class _Dialogue:
             return True
         if offer is None:
             return decline.code == Code.UNKNOWN
-        content = offer.payload
-        assert isinstance(content, Offer)
-        if content.mode != Mode.FIRM:
+        terms = offer.payload
+        assert isinstance(terms, Offer)
+        if terms.mode != Mode.FIRM:
             return True
         strand, theirs = self.strands[owner], self.strands[acceptor]
-        end, hold = offer.header.expiry, content.hold_until
+        end, hold = offer.header.expiry, terms.hold_until
         before = strand[: strand.index(decline_item)] if decline_item in strand else strand
         after = before[before.index(offer) + 1 :] if offer in before else []
         later = [i for i in after if i.header.created >= hold]
@@ -349,7 +461,10 @@ class _Dialogue:
         late = decline.received > end
         match decline.code:
             case Code.LATE:
-                return late
+                # Of a witnessed offer the slot alone says so.
+                return late and terms.witness is None
+            case Code.WITNESS:
+                return self._slot_says_no(accept_item)
             case Code.CANCELLED:
                 return cancelled
             case Code.SUPERSEDED:
@@ -363,10 +478,10 @@ class _Dialogue:
                 dead = late or cancelled or superseded or crossed
                 return bool(over) or (dead and self.request.header.expiry < decline.decided)
             case Code.TERMS:
-                terms = self._terms(accept, offer)
-                return terms is None or terms != accept.terms
+                right = self._terms(accept, offer)
+                return right is None or right != accept.terms
             case Code.LOTS:
-                return not self._lots_fit(accept, content)
+                return not self._lots_fit(accept, terms)
             case Code.BLIND:
                 request = self.request
                 assert isinstance(request.payload, QuoteRequest)
