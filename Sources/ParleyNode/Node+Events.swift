@@ -15,7 +15,9 @@ extension Node {
     case .synced:
       if isLostSelf { reconsiderLostSelf() }
       reconsider(session)
-    case .traded(let trade): note(trade)
+    case .traded(let trade):
+      note(trade)
+      suggestHedge(after: trade)
     case .frozen:
       openBook(of: session)
       noteLostSelf(session)
@@ -92,7 +94,7 @@ extension Node {
     do throws(MakerRefusal) {
       let quote = try quoting.maker.quote(
         view.request.legs, lots: quoting.lots(for: view.request, committed: committed()), side: view.request.side,
-        committed: committed(), now: .now)
+        committed: committed(), shift: shift(for: view.request.legs, quoting), now: .now)
       offer(bid: quote.bid, ask: quote.ask, in: view, quoting, session)
     } catch {
       refuse(dialogue, error.fault, session)
@@ -108,8 +110,8 @@ extension Node {
     let (side, price) = counter.offer.bid.map { (Side.buy, $0) } ?? (Side.sell, counter.offer.ask ?? OfferSide.none)
     guard let net = price.net(view.request.legs) else { return }
     let response = quoting.maker.respond(
-      to: view.request.legs, side: side, price: Ticks(net), lots: Lots(price.lotsMax), committed: committed(), now: .now
-    )
+      to: view.request.legs, side: side, price: Ticks(net), lots: Lots(price.lotsMax), committed: committed(),
+      shift: shift(for: view.request.legs, quoting), now: .now)
     switch response {
     case .accept:
       let veto = perform(session) { engine throws(NegotiationError) in
@@ -186,6 +188,28 @@ extension Node {
       log.warning("not-done", ["peer": session.peer.did.string, "why": error.sentence])
     }
     return nil
+  }
+
+  /// Where what is held moves the reference for a package.
+  private func shift(for legs: [Leg], _ quoting: Quoting) -> QuoteShift {
+    guard !quoting.skew.isNone, let underlying = Desk.package(legs)?.legs.first?.instrument.underlying,
+      let held = desk.inventory(of: underlying, now: .now)
+    else { return .none }
+    return quoting.skew.shift(for: Inventory(delta: held.delta, gamma: held.gamma, vega: held.vega))
+  }
+
+  /// Tells the operator, once each time that the delta held in an underlying leaves the threshold, what would take it away.
+  private func suggestHedge(after trade: Trade) {
+    guard let threshold = configuration.quoting?.hedgeThreshold,
+      let underlying = Desk.package(trade.terms.legs.map(\.leg))?.legs.first?.instrument.underlying,
+      let held = desk.inventory(of: underlying, now: .now)
+    else { return }
+    guard abs(held.delta) > threshold else {
+      hedgesWanted.remove(underlying)
+      return
+    }
+    guard hedgesWanted.insert(underlying).inserted else { return }
+    log.warning("hedge", ["underlying": underlying, "delta": "\(held.delta)", "futures": "\(-held.delta)"])
   }
 
   /// Answers what a restart or a lost channel left unanswered.

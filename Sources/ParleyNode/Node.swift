@@ -46,6 +46,8 @@ public actor Node {
   var tradedAmount = ExactDecimal.zero
   /// What this node's owner lets it sign.
   let desk: Desk
+  /// The underlyings for which a hedge was suggested and is not done.
+  var hedgesWanted: Set<String> = []
   /// The connections of clients whose end takes the offers back.
   var supervisors: Set<ObjectIdentifier> = []
   var sessions: [DID: PeerSession] = [:]

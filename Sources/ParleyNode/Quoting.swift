@@ -9,6 +9,10 @@ public struct Quoting: Sendable {
   public let maker: ChainMaker
   /// How long a quote stays firm, in nanoseconds; at most a minute.
   public let quoteLife: Int64
+  /// How what is held moves the quotes.
+  public var skew = QuoteSkew()
+  /// Beyond this much delta in an underlying the operator is told to hedge; `nil` for never.
+  public var hedgeThreshold: Double?
 
   /// Reads a chain, in the form of Deribit's `get_book_summary_by_currency` reply.
   ///
@@ -49,6 +53,10 @@ public struct Quoting: Sendable {
       "quoting \(chain.summaries.count) options as of \(chain.asOf.iso8601), "
         + "mark IV ± \(maker.policy.spread) points, at most \(maker.policy.maximumAmount) a trade"
     ]
+    if !skew.isNone {
+      lines.append(
+        "skewed by \(skew.pointsPerThousandVega) points per 1,000 vega, \(skew.basisPointsPerDelta) bp per delta")
+    }
     let days = chain.expiryDays
     if let day = days.dropFirst(days.count / 2).first {
       lines += VolatilitySmileChart().lines(chain, expiring: day)

@@ -90,6 +90,10 @@ extension Command {
       Option("--chain", "FILE", "The chain: a reply of Deribit's get_book_summary_by_currency."),
       Option("--spread", "VOLS", "Volatility points added to and taken from the mark IV; default 1."),
       Option("--min-edge", "VOLS", "The least a counter must leave, in volatility points; default 0."),
+      Option("--surface", "Quote around an SVI surface fitted to the chain, not around its marks."),
+      Option("--skew-vega", "VOLS", "Points off the volatility for each 1,000 of vega held; default 0."),
+      Option("--skew-delta", "BP", "Basis points off the forward for each unit of delta held; default 0."),
+      Option("--hedge-delta", "UNITS", "Say in the log when more delta than this is held, and what would hedge it."),
       Option("--max-amount", "AMOUNT", "The most contracts in one trade; default 10."),
       Option(
         "--as-of", "WHEN",
@@ -115,7 +119,19 @@ extension Command {
     let quoteLife = try arguments.parse("--quote-life", "seconds from 0.1 to 60") {
       Double($0).flatMap { (0.1...60).contains($0) ? Int64($0 * 1_000_000_000) : nil }
     }
-    configuration.quoting = try Quoting(chainFile: path, policy: policy, quoteLife: quoteLife ?? 2_000_000_000)
+    func amount(_ name: String) throws(UsageError) -> Double? {
+      try arguments.parse(name, "a number from 0 to 1000000") {
+        Double($0).flatMap { (0...1_000_000).contains($0) ? $0 : nil }
+      }
+    }
+    let chain = try Quoting.readChain(path)
+    var quoting = Quoting(
+      maker: ChainMaker(chain: arguments.has("--surface") ? try chain.fittedToSurface() : chain, policy: policy),
+      quoteLife: quoteLife ?? 2_000_000_000)
+    quoting.skew.pointsPerThousandVega = try amount("--skew-vega") ?? 0
+    quoting.skew.basisPointsPerDelta = try amount("--skew-delta") ?? 0
+    quoting.hedgeThreshold = try amount("--hedge-delta")
+    configuration.quoting = quoting
     try await arguments.runNode(configuration)
   }
 }

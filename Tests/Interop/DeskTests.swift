@@ -9,14 +9,16 @@ private final class DeskScene: @unchecked Sendable {
   let maker: RunningNode
   let taker: RunningNode
 
-  private init(_ folder: URL, makerLimits: String?, takerLimits: String?) async throws {
+  private init(_ folder: URL, makerLimits: String?, takerLimits: String?, makerOptions: [String]) async throws {
     self.folder = folder
     taker = try await RunningNode(
       "taker", in: folder, endpoint: nil, ["up", "--marks", try Self.chain(folder), "--as-of", "chain"])
     let listener = try ListeningSocket()
     maker = try await RunningNode(
       "maker", in: folder, endpoint: "ws://\(listener.address)", listener: listener,
-      ["maker", "--chain", try Self.chain(folder), "--as-of", "chain", "--quote-life", "50", "--allow", taker.longForm])
+      [
+        "maker", "--chain", try Self.chain(folder), "--as-of", "chain", "--quote-life", "50", "--allow", taker.longForm,
+      ] + makerOptions)
     if let makerLimits { try await limit(maker, makerLimits) }
     if let takerLimits { try await limit(taker, takerLimits) }
     try await connect()
@@ -42,10 +44,11 @@ private final class DeskScene: @unchecked Sendable {
   }
 
   static func with(
-    maker: String? = nil, taker: String? = nil, _ body: (DeskScene) async throws -> Void
+    maker: String? = nil, taker: String? = nil, makerOptions: [String] = [],
+    _ body: (DeskScene) async throws -> Void
   ) async throws {
     try await InteropTests.withFolder { folder in
-      let scene = try await DeskScene(folder, makerLimits: maker, takerLimits: taker)
+      let scene = try await DeskScene(folder, makerLimits: maker, takerLimits: taker, makerOptions: makerOptions)
       try await body(scene)
       await scene.taker.stop()
       await scene.maker.stop()
@@ -89,6 +92,9 @@ private final class DeskScene: @unchecked Sendable {
     }
     return found
   }
+
+  /// What the maker asks for, in an answer to `rfq`.
+  static func ask(in quote: JSONValue) -> Double? { quote["theirs"]?["ask"]?.stringValue.flatMap(Double.init) }
 
   func refusals(_ node: RunningNode) async throws -> [String] {
     (try await node.call("refusals").arrayValue ?? []).map { row in
@@ -170,6 +176,30 @@ struct DeskTests {
         ["mmp", "reset", "--home", scene.maker.home.folder.path()], in: scene.folder)
       #expect(reset.code == 0)
       #expect(try await scene.trade("0.1")["phase"] == "traded")
+    }
+  }
+
+  @Test("what is held moves the quotes, and beyond the threshold the operator is told once to hedge")
+  func inventory() async throws {
+    try await DeskScene.with(makerOptions: ["--hedge-delta", "0.3", "--skew-delta", "20"]) { scene in
+      func suggestions() -> [Substring] { scene.maker.log.split(separator: "\n").filter { $0.contains(" hedge ") } }
+      let first = try await scene.ask("0.1")
+      // A call at the money moves like half a unit, about.
+      let small = try await scene.trade("0.1")
+      #expect(small["phase"] == "traded", "\(small.serialized())")
+      #expect(suggestions().isEmpty, "\(scene.maker.log)")
+      for _ in 0..<2 {
+        let large = try await scene.trade("1")
+        #expect(large["phase"] == "traded", "\(large.serialized())")
+      }
+      for _ in 0..<100 where suggestions().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+      let said = suggestions()
+      #expect(said.count == 1, "\(scene.maker.log)")
+      // Who sold calls is short, buys futures, and asks for more.
+      #expect(said.first?.contains("underlying=BTC delta=-") == true, "\(said)")
+      #expect(said.first?.contains(" futures=0.") == true, "\(said)")
+      let later = try await scene.ask("0.1")
+      #expect(try #require(DeskScene.ask(in: later)) > #require(DeskScene.ask(in: first)))
     }
   }
 

@@ -50,14 +50,16 @@ public struct ChainMaker: Hashable, Sendable {
   ///   - lots: How much.
   ///   - side: What the requester wants to do.
   ///   - committed: Contracts already traded or in doubt, in all options together.
+  ///   - shift: Where the reference is moved to, for what the desk holds.
   ///   - now: The present time.
   /// - Returns: Both prices, whatever the side.
   /// - Throws: `MakerRefusal`: what `ChainPricer.appraise` throws; SPEC for another definition; POLICY for an option that
   ///   is not quoted, or a package too cheap to bid for when the requester wants to sell; LOTS or LIMIT for the amount.
   public func quote(
-    _ legs: [Leg], lots: Lots, side: RequestSide, committed: ExactDecimal = .zero, now: UnixNanoseconds
+    _ legs: [Leg], lots: Lots, side: RequestSide, committed: ExactDecimal = .zero, shift: QuoteShift = .none,
+    now: UnixNanoseconds
   ) throws(MakerRefusal) -> Quote {
-    let appraisal = try pricer.appraise(legs, now: now)
+    let appraisal = try pricer.appraise(legs, now: now).moved(shift)
     for leg in appraisal.legs where !policy.selection.includes(leg.instrument.name) {
       throw MakerRefusal(.policy, .instrument, "\(leg.instrument.name) is not quoted")
     }
@@ -83,15 +85,17 @@ public struct ChainMaker: Hashable, Sendable {
   ///   - price: Its net price.
   ///   - lots: How much.
   ///   - committed: Contracts already traded or in doubt, in all options together.
+  ///   - shift: Where the reference is moved to, for what the desk holds.
   ///   - now: The present time.
   /// - Returns: The answer. A pass carries what `quote` throws, or BAND for a price far from the fair one.
   public func respond(
-    to legs: [Leg], side: Side, price: Ticks, lots: Lots, committed: ExactDecimal = .zero, now: UnixNanoseconds
+    to legs: [Leg], side: Side, price: Ticks, lots: Lots, committed: ExactDecimal = .zero, shift: QuoteShift = .none,
+    now: UnixNanoseconds
   ) -> Response {
     let quote: Quote
     do {
       // Two-way, since a seller's counter may round to a tick where the spread leaves no bid.
-      quote = try self.quote(legs, lots: lots, side: .twoWay, committed: committed, now: now)
+      quote = try self.quote(legs, lots: lots, side: .twoWay, committed: committed, shift: shift, now: now)
     } catch {
       return .pass(error)
     }
