@@ -51,6 +51,14 @@ public struct QuoteCancel: Hashable, Sendable {
   public var code: NegotiationCode
 }
 
+/// Asks for one's own Accept back while its owner looks at it; the owner still decides.
+public struct Withdraw: Hashable, Sendable {
+  /// The Accept's id.
+  public var accept: StatementID
+  /// Why; ``NegotiationCode/none`` when not said.
+  public var code: NegotiationCode
+}
+
 /// Ends the dialogue.
 public struct Pass: Hashable, Sendable {
   /// Why; ``NegotiationCode/none`` when not said.
@@ -169,6 +177,23 @@ extension QuoteCancel {
     let cancel = QuoteCancel(offer: try reader.hash(1), code: try reader.code(2))
     try reader.finish()
     return cancel
+  }
+}
+
+extension Withdraw {
+  var encoded: [UInt8] {
+    var writer = MessagePackWriter(reservingCapacity: 40)
+    writer.appendArray(count: 2)
+    writer.append(accept)
+    writer.append(code)
+    return writer.bytes
+  }
+
+  static func decode(_ bytes: [UInt8]) throws(Fault) -> Withdraw {
+    var reader = try FieldReader(bytes.rawSpan, count: 2, base: 100)
+    let withdraw = Withdraw(accept: try reader.hash(1), code: try reader.code(2))
+    try reader.finish()
+    return withdraw
   }
 }
 

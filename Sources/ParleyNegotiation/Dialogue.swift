@@ -55,6 +55,10 @@ struct Dialogue: Equatable {
     let expiry: UnixNanoseconds
     /// What its offer's witness is given to write.
     let write: SlotWrite?
+    /// For how long its owner may look at the Accept, in nanoseconds; 0 for a firm offer.
+    let look: Int64
+    /// Whether it was asked for back.
+    var isWithdrawn = false
   }
 
   /// The sender's latest offer, and why it is dead; `nil` while it lives.
@@ -74,6 +78,8 @@ struct Dialogue: Equatable {
 
   var phase = Phase.open
   var pending: Pending?
+  /// The peer's Accept of this side's last-look offer, while it is to be decided.
+  var look: Look?
   /// Why the dialogue closes once the pending Accept has been declined.
   var closing: DialogueEnd?
   var mine = Strand()
@@ -123,6 +129,10 @@ extension DialogueView {
     myOffer = dialogue.myOffer
     peerOffer = dialogue.peerLive
     doubt = dialogue.pending.map { Doubt(side: $0.side, lots: $0.lots) }
+    look = dialogue.look
+    lookUntil = dialogue.pending.flatMap { pending in
+      pending.look == 0 ? nil : pending.expiry.advanced(byNanoseconds: pending.look)
+    }
     trade = dialogue.trade
   }
 }

@@ -57,7 +57,7 @@ extension DialogueVerifier {
       guard let offer = offer(accept.offer, of: entry.header.from) else {
         throw Stop(.unverifiable(missing: "offer \(accept.offer)"))
       }
-      guard offer.content.mode == .firm, let terms = try? terms(accept, offer), terms.encoded == accept.terms,
+      guard offer.content.mode != .indicative, let terms = try? terms(accept, offer), terms.encoded == accept.terms,
         confirm.termsDigest == Terms.digest(of: accept.terms), traded == nil || traded == embedded.id
       else { throw Stop(.terms, entry.id) }
       traded = embedded.id
@@ -69,7 +69,7 @@ extension DialogueVerifier {
       let end = offer.entry.header.expiry
       // Where a slot decides, it does by its witness's time.
       if offer.content.witness != nil { continue }
-      guard confirm.received <= end, confirm.decided <= end,
+      guard confirm.received <= end, confirm.decided <= end.advanced(byNanoseconds: offer.content.lookNanoseconds),
         embedded.header.created <= end.advanced(byNanoseconds: 2_000_000_000)
       else { throw Stop(.times, entry.id) }
     }

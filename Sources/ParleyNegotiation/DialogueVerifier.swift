@@ -195,7 +195,7 @@ public struct DialogueVerifier {
       switch statement.payload {
       case .reject(let reject): targets = (reject.target, reject.code)
       case .decline(let decline): targets = (decline.accept, decline.code)
-      case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck, .massCancel,
+      case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .withdraw, .pass, .tradeAck, .massCancel,
         .incarnation:
         continue
       }

@@ -16,6 +16,8 @@ public enum Kind: UInt8, Hashable, Sendable, CaseIterable {
   case decline = 6
   /// Takes one's own offer back.
   case quoteCancel = 7
+  /// Asks for an Accept back that is being looked at.
+  case withdraw = 8
   /// Ends the dialogue.
   case pass = 9
   /// Says what was wrong with a statement.

@@ -13,6 +13,8 @@ public struct JournalRow: Hashable, Sendable {
     case full = 1
     /// It is its sender's latest offer, but was refused.
     case refusedOffer = 2
+    /// It is an Accept of a last-look offer, which its owner now looks at.
+    case look = 3
   }
 
   /// What ended by the clock.

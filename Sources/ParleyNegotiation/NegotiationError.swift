@@ -31,6 +31,14 @@ public enum NegotiationError: Error, Hashable, Sendable {
   case clockUnmeasured
   /// The peer's clock differs from this one by so many nanoseconds, or may.
   case clocksApart(offset: Int64, bound: Int64)
+  /// The peer's Accept of this side's last-look offer is to be decided first.
+  case looking(StatementID)
+  /// There is no Accept of that id to decide.
+  case noLook
+  /// The look has ended: the Accept lapses.
+  case lookOver(until: UnixNanoseconds)
+  /// There is no Accept of a last-look offer to withdraw, or it was withdrawn.
+  case nothingToWithdraw
   /// The request allows no more Counters.
   case noRoundsLeft
   /// The peer has not quoted yet.

@@ -161,6 +161,7 @@ extension PairSession {
     signOwed(now, &outcome)
     signOrderedCancel(now, &outcome)
     for id in state.open { settleSlot(id, now, &outcome) }
+    lapseLooks(now, &outcome)
     outcome.events.append(.synced(resent: state.outbox.count, peerClock: sync.now))
     ping(now, &outcome)
   }

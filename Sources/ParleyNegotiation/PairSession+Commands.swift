@@ -42,7 +42,7 @@ public struct RequestDraft: Hashable, Sendable {
 
 /// What to offer; the session adds round, the offer replaced and the time.
 public struct OfferDraft: Hashable, Sendable {
-  /// How far it binds: ``OfferMode/firm`` or ``OfferMode/indicative``.
+  /// How far it binds.
   public var mode: OfferMode
   /// At which this side buys.
   public var bid: OfferSide?
@@ -50,7 +50,9 @@ public struct OfferDraft: Hashable, Sendable {
   public var ask: OfferSide?
   /// Whether an Accept must take all lots.
   public var isAllOrNone: Bool
-  /// Life, in nanoseconds: firm at most a minute, indicative an hour.
+  /// With ``OfferMode/lastLook``: for how long this side may look at an Accept, in nanoseconds; at most two seconds.
+  public var look: Int64
+  /// Life, in nanoseconds: indicative at most an hour, else a minute.
   public var lifetime: Int64
   /// For how long this side may not cancel, replace or pass, in nanoseconds; at most five seconds.
   public var hold: Int64
@@ -60,7 +62,7 @@ public struct OfferDraft: Hashable, Sendable {
   /// Creates a draft.
   public init(
     mode: OfferMode = .firm, bid: OfferSide? = nil, ask: OfferSide? = nil, isAllOrNone: Bool = false,
-    lifetime: Int64 = 2_000_000_000, hold: Int64 = 0
+    lifetime: Int64 = 2_000_000_000, hold: Int64 = 0, look: Int64 = 0
   ) {
     self.mode = mode
     self.bid = bid
@@ -68,6 +70,7 @@ public struct OfferDraft: Hashable, Sendable {
     self.isAllOrNone = isAllOrNone
     self.lifetime = lifetime
     self.hold = hold
+    self.look = look
   }
 }
 
@@ -133,7 +136,7 @@ extension PairSession {
     try offer(id, draft, .requester, clientOrderID, now)
   }
 
-  /// Accepts the peer's live firm offer: from here on this side is bound until the peer's verdict.
+  /// Accepts the peer's live offer, firm or last look: from here on this side is bound until the peer's verdict.
   ///
   /// - Parameters:
   ///   - id: The dialogue.
@@ -155,7 +158,7 @@ extension PairSession {
     try checkReady(binding: true, now)
     let dialogue = try openDialogue(id, now)
     guard let live = dialogue.peerLive, live.id == offer else { throw .noLiveOffer }
-    guard live.offer.mode == .firm else { throw .indicative }
+    guard live.offer.mode != .indicative else { throw .indicative }
     try checkWitness(live.offer, dialogue)
     try checkAlive(live.expiry, wall)
     try checkBlind(dialogue, now)
@@ -230,7 +233,7 @@ extension PairSession {
   ) throws(NegotiationError) -> CommandResult {
     let now = journalTime(wall)
     var offer = Offer(
-      round: 0, replaces: .zero, mode: draft.mode, lookNanoseconds: 0, holdUntil: UnixNanoseconds(draft.hold),
+      round: 0, replaces: .zero, mode: draft.mode, lookNanoseconds: draft.look, holdUntil: UnixNanoseconds(draft.hold),
       bid: draft.bid, ask: draft.ask, isAllOrNone: draft.isAllOrNone, witness: nil)
     let name = role == .responder ? "quote" : "counter"
     let order = try Self.order(clientOrderID, name, id, offer.encoded, draft.lifetime)
@@ -320,6 +323,7 @@ extension PairSession {
     guard let dialogue = state.dialogues[id] else { throw .unknownDialogue(id) }
     guard dialogue.isOpen, !isPast(dialogue, now) else { throw .dialogueClosed(id) }
     if let pending = dialogue.pending { throw .acceptUndecided(pending.accept) }
+    if let look = dialogue.look { throw .looking(look.accept) }
     return dialogue
   }
 
@@ -330,7 +334,7 @@ extension PairSession {
 
   // MARK: Client orders
 
-  private static func order(
+  static func order(
     _ id: String?, _ name: String, _ dialogue: DialogueID, _ content: [UInt8], _ number: Int64
   ) throws(NegotiationError) -> JournalRow.ClientOrder? {
     guard let id else { return nil }
@@ -342,14 +346,14 @@ extension PairSession {
   }
 
   /// What an order that was carried out before led to.
-  private func repeated(_ order: JournalRow.ClientOrder?) throws(NegotiationError) -> CommandResult? {
+  func repeated(_ order: JournalRow.ClientOrder?) throws(NegotiationError) -> CommandResult? {
     guard let order, let known = state.orders[Array(order.id.utf8)] else { return nil }
     guard known.content == order.content else { throw .clientOrderIDReused(order.id) }
     return CommandResult(
       dialogue: known.dialogue, statement: known.statement, isRepeat: true, outcome: Outcome(channel: channelCount))
   }
 
-  private mutating func finish(
+  mutating func finish(
     _ payload: Payload, _ id: DialogueID, _ expiry: UnixNanoseconds, _ order: JournalRow.ClientOrder?,
     _ now: UnixNanoseconds
   ) -> CommandResult {

@@ -11,6 +11,10 @@ extension PairSession {
     case confirm
     /// It takes effect, and the slot of its offer decides.
     case awaitSlot
+    /// It takes effect, and this side is to decide.
+    case look
+    /// It takes effect, and this side declines the Accept that it asks back.
+    case withdrawn
     /// It takes effect and this side acknowledges the trade.
     case tradeAck
     /// A Reject, and what the statement still does.
@@ -55,6 +59,11 @@ extension PairSession {
     case .awaitSlot:
       record(.received(n: number, statement: bytes, code: .none, effect: .full), now, &outcome)
       settleSlot(header.dialogue, now, &outcome)
+    case .look:
+      record(.received(n: number, statement: bytes, code: .none, effect: .look), now, &outcome)
+    case .withdrawn:
+      record(.received(n: number, statement: bytes, code: .none, effect: .full), now, &outcome)
+      declineLook(in: header.dialogue, .withdrawn, now, &outcome)
     case .tradeAck:
       record(.received(n: number, statement: bytes, code: .none, effect: .full), now, &outcome)
       sign(.tradeAck(TradeAck(confirm: envelope.id)), in: header.dialogue, now, &outcome)
@@ -127,16 +136,17 @@ extension PairSession {
         let table = judgeByTable(statement, now)
         switch table {
         case .effect, .tradeAck: return (.effect(fault), statement)
-        case .confirm, .awaitSlot, .reject, .decline, .freeze: return (table, statement)
+        case .confirm, .look, .withdrawn, .awaitSlot, .reject, .decline, .freeze: return (table, statement)
         }
-      case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel,
+      case .quoteRequest, .quote, .counter, .quoteCancel, .withdraw, .pass, .reject, .tradeAck, .massCancel,
         .incarnation:
         return (judgement, statement)
       }
     }
     if let dialogue = state.dialogues[header.dialogue], dialogue.theirs.count >= limits.statementsPerDialogue {
       switch statement.payload {
-      case .quoteRequest, .quote, .counter, .accept, .quoteCancel, .pass: return (refuse(Fault(.limit)), statement)
+      case .quoteRequest, .quote, .counter, .accept, .quoteCancel, .withdraw, .pass:
+        return (refuse(Fault(.limit)), statement)
       case .confirm, .decline, .reject, .tradeAck, .massCancel, .incarnation: break
       }
     }

@@ -23,8 +23,12 @@ extension PairSession {
     case .pass:
       guard let dialogue else { return .reject(Fault(.unknown)) }
       guard dialogue.isOpen, dialogue.closing == nil else { return .reject(Fault(.closed)) }
-      let isHeld = isHeld(dialogue, statement.header) || !dialogue.witnessed.waiting.isEmpty
-      return isHeld ? .reject(Fault(.held)) : .effect()
+      // One with an Accept in look, or one that waits for its slot, is undecided itself.
+      let isUndecided = dialogue.look != nil || !dialogue.witnessed.waiting.isEmpty
+      return isUndecided || isHeld(dialogue, statement.header) ? .reject(Fault(.held)) : .effect()
+    case .withdraw(let withdraw):
+      guard let dialogue else { return .reject(Fault(.unknown)) }
+      return dialogue.look?.accept == withdraw.accept ? .withdrawn : .reject(Fault(.decided))
     case .reject, .massCancel: return .effect()
     // Only a frozen pair is repaired, and in frames of its own.
     case .incarnation: return .reject(Fault(.unsolicited))
@@ -92,6 +96,7 @@ extension PairSession {
     }
     if isHeld(dialogue, header) { return .reject(Fault(.held)) }
     if let fault = Self.blindFault(header, dialogue) { return .reject(fault, .refusedOffer) }
+    if offer.mode == .lastLook, state.looks.isAbuse(now) { return .reject(Fault(.lookAbuse), .refusedOffer) }
     if let fault = termsFault(offer, header, dialogue.request, owner) { return .reject(fault, .refusedOffer) }
     if let fault = clockFault(header, now) { return .reject(fault, .refusedOffer) }
     return .effect()
@@ -115,8 +120,9 @@ extension PairSession {
     }
   }
 
-  /// Whether the sender's live offer still holds it.
+  /// Whether the sender's live offer still holds it, or it looks at this side's Accept.
   private func isHeld(_ dialogue: Dialogue, _ header: Header) -> Bool {
+    if dialogue.isLookedAt(seen: header.seen) { return true }
     guard let live = dialogue.peerLive else { return false }
     return header.created < live.offer.holdUntil
   }
@@ -125,9 +131,9 @@ extension PairSession {
   func termsFault(_ offer: Offer, _ header: Header, _ request: QuoteRequest, _ owner: Role) -> Fault? {
     let life = header.created.nanoseconds(to: header.expiry)
     let hold = header.created.nanoseconds(to: offer.holdUntil)
-    if offer.mode == .lastLook { return Fault(.policy, field: 103, "no last look") }
+    if offer.mode == .lastLook, offer.lookNanoseconds == 0 { return Fault(.terms, field: 104, "no time to look") }
     if let fault = witnessFault(offer, header, request, owner) { return fault }
-    if life > (offer.mode == .firm ? Offer.firmLifeLimit : Offer.indicativeLifeLimit) {
+    if life > (offer.mode == .indicative ? Offer.indicativeLifeLimit : Offer.firmLifeLimit) {
       return Fault(.terms, field: 11, "it lives too long")
     }
     if offer.holdUntil.rawValue != 0 {
@@ -166,15 +172,15 @@ extension PairSession {
     }
     guard let live = dialogue.myOffer, live.id == accept.offer else { return .decline(Fault(.unknown, field: 101)) }
     if now > live.expiry, live.offer.witness == nil { return .decline(Fault(.late)) }
-    if let fault = Self.blindFault(statement.header, dialogue) { return .decline(fault) }
-    if live.offer.mode != .firm { return .decline(Fault(.indicative)) }
+    if let fault = Self.blindFault(header, dialogue) { return .decline(fault) }
+    if live.offer.mode == .indicative { return .decline(Fault(.indicative)) }
     do throws(Fault) {
       let terms = try Terms(
         request: dialogue.request, requester: dialogue.role == .requester ? state.local : state.peer,
         responder: dialogue.role == .requester ? state.peer : state.local, offer: live.offer, id: live.id,
         ownerIsRequester: dialogue.role == .requester, acceptorSide: accept.side, lots: accept.lots)
       guard terms.encoded == accept.terms else { return .decline(Fault(.terms, field: 104)) }
-      return judgeWrite(accept, statement, dialogue)
+      return live.offer.mode == .firm ? judgeWrite(accept, statement, dialogue) : .look
     } catch {
       return .decline(error)
     }
@@ -208,7 +214,8 @@ extension PairSession {
     guard let pending = dialogue.pending, pending.accept == embedded.id else { return .freeze(.lostSelf) }
     // What a stranger would not take for a trade is none here: the Accept stays in doubt.
     guard confirm.termsDigest == Terms.digest(of: accept.terms) else { return .reject(Fault(.terms, field: 102)) }
-    return confirm.decided <= pending.expiry || pending.write != nil ? .tradeAck : .reject(Fault(.late, field: 104))
+    let isInTime = confirm.decided <= pending.expiry.advanced(byNanoseconds: pending.look)
+    return isInTime || pending.write != nil ? .tradeAck : .reject(Fault(.late, field: 104))
   }
 
   private func judge(_ decline: Decline, _ header: Header) -> Judgement {

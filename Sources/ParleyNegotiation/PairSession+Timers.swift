@@ -24,11 +24,12 @@ extension PairSession {
     var next: UnixNanoseconds?
     func note(_ time: UnixNanoseconds) { next = min(next ?? time, time) }
     for dialogue in state.openDialogues {
+      if let look = dialogue.look, !awaitsFirstSync { note(look.until.advanced(byNanoseconds: 1)) }
       if let mine = dialogue.myOffer, !dialogue.isUndecided(mine) { note(mine.expiry.advanced(byNanoseconds: 1)) }
       if let theirs = dialogue.peerLive { note(clock.end(of: theirs.expiry)) }
       if let pending = dialogue.pending {
         if !reported.contains(pending.accept) { note(overdueTime(pending)) }
-      } else if dialogue.myOffer == nil, dialogue.peerLive == nil {
+      } else if dialogue.myOffer == nil, dialogue.peerLive == nil, dialogue.look == nil {
         note(requestEnd(dialogue))
       }
     }
@@ -44,10 +45,11 @@ extension PairSession {
     dialogue.role == .requester ? dialogue.expiry.advanced(byNanoseconds: 1) : clock.end(of: dialogue.expiry)
   }
 
-  /// From when the verdict should be here: the offer is surely over, and a round trip since.
+  /// From when the verdict should be here: the offer, and the look, are surely over, and a round trip since.
   func overdueTime(_ pending: Dialogue.Pending) -> UnixNanoseconds {
     let transit = clock.estimate(at: pending.expiry).transit
-    return clock.end(of: pending.expiry.advanced(byNanoseconds: transit).advanced(byNanoseconds: transit))
+    let end = pending.expiry.advanced(byNanoseconds: pending.look)
+    return clock.end(of: end.advanced(byNanoseconds: transit).advanced(byNanoseconds: transit))
   }
 
   /// This side's live offer, if it is alive at `now`; one with a witness is until its slot has been seen.
@@ -57,7 +59,8 @@ extension PairSession {
 
   /// Whether the dialogue ends at `now` for want of anything live.
   func isPast(_ dialogue: Dialogue, _ now: UnixNanoseconds) -> Bool {
-    guard dialogue.isOpen, dialogue.pending == nil, aliveMine(dialogue, now) == nil else { return false }
+    guard dialogue.isOpen, dialogue.pending == nil, dialogue.look == nil else { return false }
+    guard aliveMine(dialogue, now) == nil else { return false }
     if let theirs = dialogue.peerLive, now < clock.end(of: theirs.expiry) { return false }
     return now >= requestEnd(dialogue)
   }
@@ -65,6 +68,7 @@ extension PairSession {
   mutating func runTimers(_ now: UnixNanoseconds, _ outcome: inout Outcome) {
     guard state.frozen == nil else { return }
     ping(now, &outcome)
+    lapseLooks(now, &outcome)
     for id in state.open {
       settleSlot(id, now, &outcome)
       guard let dialogue = state.dialogues[id], dialogue.isOpen else { continue }

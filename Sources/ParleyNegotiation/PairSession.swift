@@ -229,6 +229,10 @@ public struct DialogueView: Hashable, Sendable {
   public let peerOffer: LiveOffer?
   /// What this side accepted and has no verdict on: what it does with the package, and how many lots.
   public let doubt: Doubt?
+  /// The peer's Accept of this side's last-look offer, while this side has not decided.
+  public let look: Look?
+  /// Until when, by its clock, the peer may decide about this side's Accept of its last-look offer.
+  public let lookUntil: UnixNanoseconds?
   /// The trade.
   public let trade: Trade?
 

@@ -125,7 +125,7 @@ extension Dialogue {
     guard phase == .open else { return }
     endMyOffer(.closed, &events)
     endPeerOffer(.closed, &events)
-    guard pending == nil else {
+    guard pending == nil, look == nil else {
       closing = closing ?? end
       return
     }
@@ -159,6 +159,7 @@ extension Dialogue {
     }
     pending = nil
     witnessed.waiting = []
+    look = nil
     phase = .traded
     self.trade = trade
     events.append(.traded(trade))

@@ -59,7 +59,7 @@ extension PairState {
       dialogue.endMyOffer(.crossed, &events)
       dialogue.pending = Dialogue.Pending(
         accept: statement.id, offer: accept.offer, lots: accept.lots, terms: accept.terms, side: accept.side,
-        expiry: offer.expiry, write: SlotWrite(statement))
+        expiry: offer.expiry, write: SlotWrite(statement), look: offer.offer.lookNanoseconds)
     case .confirm(let confirm):
       guard let trade = trade(statement, confirm, dialogue, isAcceptor: false) else {
         throw .corruptRow("a Confirm of one's own does not read")
@@ -69,8 +69,10 @@ extension PairState {
       if dialogue.role == .requester { groups[dialogue.request.group]?.filled += trade.terms.lots }
     case .decline(let decline):
       dialogue.witnessed.waiting.removeAll { $0.accept == decline.accept }
+      dialogue.endLook(decline, time, &events)
       events.append(.declinedPeer(dialogue.id, accept: decline.accept, decline.code))
     case .quoteCancel: dialogue.endMyOffer(.cancelled, &events)
+    case .withdraw: dialogue.pending?.isWithdrawn = true
     case .pass(let pass): dialogue.close(.passed(pass.code), time, &events)
     case .reject(let reject):
       if dialogue.role == .responder, reject.target == dialogue.requestID {
@@ -125,7 +127,8 @@ extension PairState {
     case .decline(let decline): return applyDecline(decline, &events)
     case .reject(let reject): return applyReject(reject, &events)
     case .massCancel: return cancelAll(signedBySelf: false, statement.header.created, &events)
-    case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .pass, .tradeAck, .incarnation: break
+    case .quoteRequest, .quote, .counter, .accept, .confirm, .quoteCancel, .withdraw, .pass, .tradeAck, .incarnation:
+      break
     }
     guard var dialogue = dialogues[statement.header.dialogue] else { return }
     switch statement.payload {
@@ -138,11 +141,13 @@ extension PairState {
       dialogue.note(offer, statement.payload.kind)
       events.append(
         statement.payload.kind == .quote ? .quoteArrived(dialogue.id, live) : .counterArrived(dialogue.id, live))
-    case .accept:
+    case .accept(let accept):
       dialogue.endPeerOffer(.crossed, &events)
+      if effect == .look { dialogue.beginLook(statement, accept, time, &events) }
       dialogue.awaitSlot(statement, code, time)
     case .confirm(let confirm):
       guard let trade = trade(statement, confirm, dialogue, isAcceptor: true) else { return }
+      if dialogue.pending?.look ?? 0 > 0 { looks.note(time, isDecline: false) }
       if dialogue.confirmWitnessed(trade, &events) { break }
       dialogue.trade(trade, &events)
       if dialogue.role == .requester { groups[dialogue.request.group]?.filled += trade.terms.lots }
@@ -151,7 +156,7 @@ extension PairState {
     case .tradeAck:
       unacknowledged.removeAll { $0 == dialogue.id }
       events.append(.tradeAcknowledged(dialogue.id))
-    case .quoteRequest, .decline, .reject, .massCancel, .incarnation: break
+    case .quoteRequest, .decline, .withdraw, .reject, .massCancel, .incarnation: break
     }
     store(dialogue)
   }
@@ -162,6 +167,11 @@ extension PairState {
         dialogues[id]?.witnessed.declined.removeAll { $0 == decline.accept }
       }
       return
+    }
+    if dialogue.pending?.look ?? 0 > 0 {
+      if decline.code != .withdrawn { looks.note(time, isDecline: true) }
+      // A last-look offer takes one Accept, however that ends: but its owner may have declined it unseen, and kept it.
+      dialogue.endPeerOffer(.rejected, &events)
     }
     dialogue.decline(decline.accept, decline.code, time, &events)
     store(dialogue)

@@ -70,6 +70,8 @@ struct PairState: Equatable {
 
   /// A MassCancel that was ordered before the first SYNC, and why.
   var orderedCancel: NegotiationCode?
+  /// What became of this side's Accepts of the peer's last-look offers, the latest.
+  var looks = LookHistory()
 
   /// The incarnation to begin once both operators have agreed; `nil` while this side's has not.
   var newIncarnation: [UInt8]?

@@ -14,6 +14,8 @@ public enum Payload: Hashable, Sendable {
   case decline(Decline)
   /// Kind 7.
   case quoteCancel(QuoteCancel)
+  /// Kind 8.
+  case withdraw(Withdraw)
   /// Kind 9.
   case pass(Pass)
   /// Kind 10.
@@ -40,6 +42,7 @@ public enum Payload: Hashable, Sendable {
     case .confirm: .confirm
     case .decline: .decline
     case .quoteCancel: .quoteCancel
+    case .withdraw: .withdraw
     case .pass: .pass
     case .reject: .reject
     case .tradeAck: .tradeAck
@@ -57,6 +60,7 @@ public enum Payload: Hashable, Sendable {
     case .confirm(let value): value.encoded
     case .decline(let value): value.encoded
     case .quoteCancel(let value): value.encoded
+    case .withdraw(let value): value.encoded
     case .pass(let value): value.encoded
     case .reject(let value): value.encoded
     case .tradeAck(let value): value.encoded
@@ -77,6 +81,7 @@ public enum Payload: Hashable, Sendable {
     case .confirm: .confirm(try Confirm.decode(bytes))
     case .decline: .decline(try Decline.decode(bytes))
     case .quoteCancel: .quoteCancel(try QuoteCancel.decode(bytes))
+    case .withdraw: .withdraw(try Withdraw.decode(bytes))
     case .pass: .pass(try Pass.decode(bytes))
     case .reject: .reject(try Reject.decode(bytes))
     case .tradeAck: .tradeAck(try TradeAck.decode(bytes))

@@ -115,7 +115,7 @@ struct RepairAdoption {
       guard let answer else { return (.none, .full) }
       let isReplaced = ![.role, .closed, .held, .duplicate, .chain, .unknown, .limit].contains(answer.code)
       return (answer.code, isReplaced ? .refusedOffer : .none)
-    case .quoteCancel, .pass, .reject, .tradeAck, .massCancel, .incarnation:
+    case .quoteCancel, .withdraw, .pass, .reject, .tradeAck, .massCancel, .incarnation:
       return answer.map { ($0.code, .none) } ?? (.none, .full)
     }
   }
@@ -125,6 +125,7 @@ struct RepairAdoption {
     guard let pending = dialogue?.pending, let embedded = try? Statement(confirm.acceptStatement),
       embedded.id == pending.accept, embedded.envelope.isSigned(by: identity)
     else { return false }
-    return confirm.termsDigest == Terms.digest(of: pending.terms) && confirm.decided <= pending.expiry
+    let end = pending.expiry.advanced(byNanoseconds: pending.look)
+    return confirm.termsDigest == Terms.digest(of: pending.terms) && confirm.decided <= end
   }
 }

@@ -98,6 +98,8 @@ public enum SessionEvent: Hashable, Sendable {
   case tradeAcknowledged(DialogueID)
   /// The peer declined this side's Accept.
   case declined(DialogueID, accept: StatementID, NegotiationCode)
+  /// The peer has accepted this side's last-look offer: to be decided before the look's end.
+  case lookBegan(DialogueID, Look)
   /// This side declined the peer's Accept.
   case declinedPeer(DialogueID, accept: StatementID, NegotiationCode)
   /// The peer refused one of this side's statements; `nil` when it is in no dialogue that is still known.

@@ -136,7 +136,7 @@ public struct Statement: Hashable, Sendable {
     let expires =
       switch kind {
       case .quoteRequest, .quote, .counter: header.expiry > header.created
-      case .accept, .confirm, .decline, .quoteCancel, .pass, .reject, .tradeAck, .incarnation,
+      case .accept, .confirm, .decline, .quoteCancel, .withdraw, .pass, .reject, .tradeAck, .incarnation,
         .massCancel:
         header.expiry.rawValue == 0
       }

@@ -36,6 +36,10 @@ extension Node {
       case "rfq": return try await requestQuote(request)
       case "quotes": return .array(try request.page(of: dialogues(all: request.flag("all"))).map(\.json))
       case "counter": return try await counter(request)
+      case "quote": return try await quoteByHand(request)
+      case "confirm": return try await decideLook(request, confirms: true)
+      case "decline": return try await decideLook(request, confirms: false)
+      case "withdraw": return try await withdraw(request)
       case "best": return try summary(of: group(request.text("group")))
       case "accept":
         return try await request.optionalText("group") == nil ? accept(request) : acceptBest(request)
@@ -192,7 +196,7 @@ extension Node {
   }
 
   /// Prices of the legs that make a net price, near to those that were quoted.
-  private func prices(making net: Ticks, _ package: Package, _ view: DialogueView) throws(NodeError) -> [Int64] {
+  func prices(making net: Ticks, _ package: Package, _ view: DialogueView) throws(NodeError) -> [Int64] {
     let quoted = (view.peerOffer ?? view.myOffer).flatMap { $0.offer.ask ?? $0.offer.bid }?.prices.map(Ticks.init)
     let reference = quoted ?? package.legs.map { _ in Ticks(0) }
     guard let prices = package.prices(making: net, near: reference) else {
@@ -201,7 +205,7 @@ extension Node {
     return prices.map(\.rawValue)
   }
 
-  private func lots(_ request: ControlRequest, _ view: DialogueView, _ package: Package) throws -> Int64 {
+  func lots(_ request: ControlRequest, _ view: DialogueView, _ package: Package) throws -> Int64 {
     guard let text = request.optionalText("amount") else { return view.request.lotsMax }
     return try package.lots(ExactDecimal(parsing: text)).rawValue
   }
@@ -222,7 +226,7 @@ extension Node {
   // MARK: Waiting
 
   /// The dialogue once `isSettled` says so of its durable state, or when the time is over.
-  private func settled(
+  func settled(
     _ dialogue: DialogueID, in session: PeerSession, within wait: Duration, _ isSettled: (DialogueView) -> Bool
   ) async throws(NodeError) -> DialogueSummary {
     let deadline = ContinuousClock.now + wait

@@ -15,6 +15,7 @@ extension Node {
     case .synced:
       if isLostSelf { reconsiderLostSelf() }
       reconsider(session)
+    case .lookBegan(let dialogue, let look): decide(look, in: dialogue, session)
     case .traded(let trade):
       note(trade)
       suggestHedge(after: trade)
@@ -71,6 +72,9 @@ extension Node {
       log.error("witness-equivocated", ["dialogue": "\(dialogue)", "offer": "\(offer)", "peer": peer])
     case .tradeConfirmed(let trade):
       log.info("trade-confirmed", ["trade": "\(trade.confirm)", "dialogue": "\(trade.dialogue)", "peer": peer])
+    case .lookBegan(let dialogue, let look):
+      log.info(
+        "look", ["dialogue": "\(dialogue)", "accept": "\(look.accept)", "lots": "\(look.lots)", "peer": peer])
     case .quoteArrived, .counterArrived, .offerEnded, .tradeAcknowledged, .dialogueClosed, .evidenceKept:
       log.debug("negotiation", ["event": "\(event)", "peer": peer])
     }
@@ -87,6 +91,7 @@ extension Node {
   private func quote(_ dialogue: DialogueID, _ session: PeerSession) {
     guard let view = session.published[dialogue], view.role == .responder, view.phase == .open else { return }
     guard let quoting = configuration.quoting else {
+      if configuration.quotesByHand { return }
       return refuse(dialogue, Fault(.policy, "this node does not quote"), session)
     }
     if let fault = requestRefusal(of: session.peer.did, dialogue) { return refuse(dialogue, fault, session) }
@@ -178,7 +183,7 @@ extension Node {
   ///
   /// - Returns: Why the limits forbid it; `nil` when it was done, or could not be for another reason.
   @discardableResult
-  private func perform(
+  func perform(
     _ session: PeerSession, _ command: (inout PairSession) throws(NegotiationError) -> CommandResult
   ) -> Veto? {
     do throws(NegotiationError) {

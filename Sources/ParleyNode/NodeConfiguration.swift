@@ -32,6 +32,12 @@ public struct NodeConfiguration: Sendable {
   public var marksValuation = MakerPolicy.Valuation.now
   /// Quotes for those who ask; `nil` for a node that only asks.
   public var quoting: Quoting?
+  /// Whether requests and counters that `quoting` does not answer wait for the owner's word, rather than being refused.
+  public var quotesByHand = false
+  /// Decides about Accepts of this node's last-look offers; `nil` leaves each to the owner, and else it lapses.
+  ///
+  /// It runs on the node's loop: it must not wait.
+  public var looks: (@Sendable (Look, DialogueView) -> LookDecision)?
   /// What the journal's writer may hold, and commit at once.
   public var journalLimits = JournalWriter.Limits()
   /// For whom this node is a witness; `nil` for nobody.

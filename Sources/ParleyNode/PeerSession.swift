@@ -80,6 +80,8 @@ final class PeerSession {
   private(set) var endings: [DialogueID: String] = [:]
   /// The offer that this side accepted last, by dialogue.
   private(set) var accepted: [DialogueID: StatementID] = [:]
+  /// The Accept of the peer's that this side looked at last, by dialogue.
+  private(set) var lookedAt: [DialogueID: StatementID] = [:]
   /// The trades that are durable, the oldest first.
   private(set) var trades: [Trade] = []
 
@@ -425,6 +427,7 @@ final class PeerSession {
     case .traded(let trade): trades.append(trade)
     case .tradeConfirmed(let trade):
       if let index = trades.firstIndex(where: { $0.accept == trade.accept }) { trades[index] = trade }
+    case .lookBegan(let dialogue, let look): lookedAt[dialogue] = look.accept
     case .dialogueClosed(let dialogue, let end): endings[dialogue] = endings[dialogue] ?? end.sentence
     case .rejected(let dialogue?, _, let fault): endings[dialogue] = "rejected: \(fault)"
     case .declined(let dialogue, _, let code): endings[dialogue] = "declined: \(code)"
@@ -484,7 +487,8 @@ extension SessionEvent {
     switch self {
     case .requestArrived(let id, _, _), .quoteArrived(let id, _), .counterArrived(let id, _),
       .offerEnded(let id, _, _, _), .tradeAcknowledged(let id), .declined(let id, _, _), .declinedPeer(let id, _, _),
-      .dialogueClosed(let id, _), .overdue(let id, _), .tradeUnacknowledged(let id), .witnessEquivocated(let id, _):
+      .lookBegan(let id, _), .dialogueClosed(let id, _), .overdue(let id, _), .tradeUnacknowledged(let id),
+      .witnessEquivocated(let id, _):
       id
     case .rejected(let id, _, _), .rejectedPeer(let id, _, _): id
     case .traded(let trade), .tradeConfirmed(let trade): trade.dialogue
@@ -524,6 +528,10 @@ extension NegotiationError {
     case .clockUnmeasured: "the other side's clock is not measured yet: try again in a second"
     case .clocksApart(let offset, let bound):
       "the other side's clock shows \(offset / 1_000_000) ms more than this one, ± \(bound / 1_000_000) ms; set the clock that is wrong"
+    case .looking: "first confirm or decline the accept that is being looked at"
+    case .noLook: "there is no accept to confirm or decline"
+    case .lookOver(let until): "the look was over at \(until.iso8601): the accept has lapsed"
+    case .nothingToWithdraw: "there is no accept of a last-look quote to withdraw, or it was withdrawn"
     case .noRoundsLeft: "no counter is left in this negotiation"
     case .notQuotedYet: "the other side has not quoted yet"
     case .invalid(let fault): "that makes no valid statement: \(fault)"

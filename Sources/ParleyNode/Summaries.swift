@@ -103,6 +103,13 @@ struct DialogueSummary {
     if !view.isVisible {
       object["blind_ms"] = .integer(UnixNanoseconds.now.nanoseconds(to: view.blindEnd) / 1_000_000)
     }
+    if let look = view.look {
+      object["look"] = [
+        "accept": .string(look.accept.description), "direction": look.side == .buy ? "buy" : "sell",
+        "amount": .string(package?.text(lots: look.lots) ?? "\(look.lots) lots"),
+        "ends_in_ms": .integer(max(0, UnixNanoseconds.now.nanoseconds(to: look.until)) / 1_000_000),
+      ]
+    }
     if let outcome { object["outcome"] = .string(outcome) }
     if let trade = view.trade { object["trade"] = TradeSummary(trade, peer).json }
     return .object(object)
@@ -146,6 +153,8 @@ struct DialogueSummary {
       "bid_ticks": net(live.offer.bid).map(JSONValue.integer) ?? .null,
       "ask_ticks": net(live.offer.ask).map(JSONValue.integer) ?? .null,
       "amount": .string(package?.text(lots: lots) ?? "\(lots) lots"), "firm": .bool(live.offer.mode == .firm),
+      "mode": live.offer.mode == .firm ? "firm" : live.offer.mode == .indicative ? "indicative" : "last-look",
+      "look_ms": .integer(live.offer.lookNanoseconds / 1_000_000),
       "expires_in_ms": .integer(max(0, UnixNanoseconds.now.nanoseconds(to: live.expiry)) / 1_000_000),
     ]
   }

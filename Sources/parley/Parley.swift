@@ -9,10 +9,10 @@ import Parley
 @main
 enum ParleyCommandLine {
   static let commands: [Command] = [
-    .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .best,
-    .counter, .accept, .cancel, .pass, .repair, .trades, .status, .receipt, .verify, .journalVerify, .journalProve,
-    .journalBackup, .journalRestore, .limitsSet, .limitsReload, .limitsRefusals, .limits, .kill, .protectionReset,
-    .chain, .surface, .demo,
+    .initialize, .identity, .rotate, .resolve, .up, .maker, .connect, .peers, .requestForQuote, .quotes, .best, .quote,
+    .counter, .accept, .confirm, .decline, .withdraw, .cancel, .pass, .repair, .trades, .status, .receipt, .verify,
+    .journalVerify, .journalProve, .journalBackup, .journalRestore, .limitsSet, .limitsReload, .limitsRefusals, .limits,
+    .kill, .protectionReset, .chain, .surface, .demo,
   ]
 
   static func main() async {

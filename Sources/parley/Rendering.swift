@@ -10,6 +10,11 @@ enum Rendering {
     var lines = [head]
     if let offer = result["theirs"], offer != .null { lines.append("  theirs  " + self.offer(offer)) }
     if let offer = result["mine"], offer != .null { lines.append("  mine    " + self.offer(offer)) }
+    if let look = result["look"], look != .null {
+      let (verb, amount) = (look["direction"]?.stringValue ?? "", look["amount"]?.stringValue ?? "")
+      let wait = look["ends_in_ms"]?.int64Value ?? 0
+      lines.append("  look    accepted: you would \(verb) \(amount); 'parley confirm' or 'decline' within \(wait) ms")
+    }
     if let outcome = result["outcome"]?.stringValue { lines.append("  \(outcome)") }
     if let trade = result["trade"], trade != .null { lines.append("  " + self.trade(trade)) }
     return lines
@@ -130,7 +135,13 @@ enum Rendering {
     if let ask = offer["ask"]?.stringValue { parts.append("ask \(ask)") }
     if let amount = offer["amount"]?.stringValue { parts.append("for \(amount)") }
     if let milliseconds = offer["expires_in_ms"]?.int64Value {
-      parts.append(milliseconds > 0 ? "firm for \(milliseconds) ms" : "expired")
+      let mode =
+        switch offer["mode"]?.stringValue {
+        case "indicative": "indicative"
+        case "last-look": "last look of \(offer["look_ms"]?.int64Value ?? 0) ms,"
+        default: "firm"
+        }
+      parts.append(milliseconds > 0 ? "\(mode) for \(milliseconds) ms" : "expired")
     }
     if let state = offer["state"]?.stringValue { parts.append(state) }
     return parts.joined(separator: "  ")

@@ -75,12 +75,14 @@ extension Command {
       Option(
         "--marks", "FILE", "An option chain, in the form of 'maker', that limits on prices and Greeks are held by."),
       Option("--as-of", "WHEN", "chain: price it at its own time. now: at this moment. Default now."),
+      Option("--by-hand", "Leave requests for quotes to you: 'parley quotes' shows them, 'parley quote' answers."),
     ],
     notes: "Ctrl-C stops it; nothing acknowledged is lost by any way of stopping it."
   ) { arguments in
     var configuration = try arguments.nodeConfiguration()
     configuration.marksFile = arguments["--marks"]
     if let valuation = try arguments.valuation() { configuration.marksValuation = valuation }
+    configuration.quotesByHand = arguments.has("--by-hand")
     try await arguments.runNode(configuration)
   }
 

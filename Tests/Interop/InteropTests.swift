@@ -139,6 +139,74 @@ struct InteropTests {
     }
   }
 
+  @Test(
+    "last look: Python's maker confirms, declines, or lets our taker's accept lapse or be withdrawn",
+    arguments: [("confirm", false), ("decline", false), ("lapse", false), ("lapse", true)])
+  func pythonLooks(onLook: String, withdraws: Bool) async throws {
+    try await Self.withFolder { folder in
+      let python = try PythonPeer(
+        [
+          "respond", "--port", "0", "--quote-bid", "100", "--quote-ask", "110", "--life-ms", "20000", "--look-ms",
+          withdraws ? "2000" : "500", "--on-look", onLook,
+        ], in: folder, name: "python")
+      let did = try await python.child.line { $0["event"]?.stringValue == "listening" }["did"]?.stringValue ?? ""
+      let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up"])
+      _ = try await taker.call("connect", ["did": .string(did)])
+      let asked = try await taker.call("rfq", ["instrument": .string(Self.instrument), "amount": "1", "side": "buy"])
+      #expect(asked["theirs"]?["mode"]?.stringValue == "last-look", "\(asked.serialized())")
+      let dialogue = try #require(asked["dialogue"])
+      let accepted = try await taker.call(
+        "accept", ["dialogue": dialogue, "wait_ms": .integer(withdraws ? 0 : 10_000)])
+      if withdraws {
+        #expect(accepted["phase"]?.stringValue == "in doubt")
+        let after = try await taker.call("withdraw", ["dialogue": dialogue])
+        #expect(after["outcome"]?.stringValue == "declined: WITHDRAWN", "\(after.serialized())")
+      } else if onLook == "confirm" {
+        #expect(accepted["phase"]?.stringValue == "traded", "\(accepted.serialized())")
+        let trade = try #require(accepted["trade"]?["trade"])
+        let receipt = try await taker.call("receipt", ["trade": trade])["receipt"]?.stringValue ?? ""
+        #expect(ReceiptVerifier.verify(Array(receipt.utf8)).isTraded)
+      } else {
+        let code = onLook == "decline" ? "PRICE" : "LAPSED"
+        #expect(accepted["outcome"]?.stringValue == "declined: \(code)", "\(accepted.serialized())")
+      }
+      await taker.stop()
+      await python.child.stop()
+    }
+  }
+
+  @Test("a maker by hand quotes Python with last look, amends, and confirms in the look", arguments: [true, false])
+  func quotedByHand(confirms: Bool) async throws {
+    try await Self.withFolder { folder in
+      let listener = try ListeningSocket()
+      let maker = try await RunningNode(
+        "maker", in: folder, endpoint: "ws://127.0.0.1:\(listener.address.port)", listener: listener,
+        ["up", "--by-hand", "--allow-anyone"])
+      let peer = try PythonPeer(Self.initiate(maker, []), in: folder, name: "python")
+      let dialogue = try await Self.first(maker) { $0["dialogue"] }
+      let quoted = try await maker.call(
+        "quote", ["dialogue": dialogue, "bid": "0.0100", "ask": "0.0110", "mode": "last-look", "look_ms": 2_000])
+      #expect(quoted["mine"]?["mode"]?.stringValue == "last-look", "\(quoted.serialized())")
+      let look = try await Self.first(maker) { $0["look"] }
+      #expect(look["direction"]?.stringValue == "sell")
+      let decided = try await maker.call(confirms ? "confirm" : "decline", ["dialogue": dialogue])
+      #expect((decided["phase"]?.stringValue == "traded") == confirms, "\(decided.serialized())")
+      let outcome = try await peer.outcome()
+      #expect(outcome["traded"]?.boolValue == confirms, "\(peer.child.text)\n\(maker.log)")
+      if confirms { Self.expectTrade(outcome, "last look") }
+      await maker.stop()
+    }
+  }
+
+  /// What the first negotiation shows, once it does.
+  private static func first(_ node: RunningNode, _ read: (JSONValue) -> JSONValue?) async throws -> JSONValue {
+    for _ in 0..<500 {
+      if let value = try await node.call("quotes")[0].flatMap(read) { return value }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    throw Failure("no negotiation shows it")
+  }
+
   @Test("all is cancelled by the Python maker, and by our taker from the command line")
   func cancelAll() async throws {
     try await Self.withFolder { folder in

@@ -47,7 +47,7 @@ struct BestQuotesTests {
       if line.phase == .traded { dialogue.phase = .traded }
       if case .acceptInDoubt(let id) = line.phase {
         dialogue.pending = Dialogue.Pending(
-          accept: id, offer: live.id, lots: 1, terms: [], side: .buy, expiry: live.expiry, write: nil)
+          accept: id, offer: live.id, lots: 1, terms: [], side: .buy, expiry: live.expiry, write: nil, look: 0)
       }
       return BestQuotes.Candidate(view: DialogueView(dialogue), arrived: arrived, isAlive: line.isAlive)
     }

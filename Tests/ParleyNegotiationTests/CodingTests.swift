@@ -37,6 +37,7 @@ struct CodingTests {
           received: .start, decided: UnixNanoseconds(.max))),
       .decline(Decline(accept: .zero, code: .late, limit: 0xFFFF, received: .start, decided: .start)),
       .quoteCancel(QuoteCancel(offer: Samples.spec, code: .price)),
+      .withdraw(Withdraw(accept: Samples.spec, code: .price)),
       .pass(Pass(code: NegotiationCode(rawValue: 0xFFFF))),
       .reject(Reject(target: .zero, code: .spec, field: 255, text: String(repeating: "é", count: 64))),
       .tradeAck(TradeAck(confirm: Samples.spec)),

@@ -146,7 +146,7 @@ struct CommandTests {
     check(maker, .invalid(Fault(.terms, field: 107))) {
       try $0.session.quote(id, OfferDraft(ask: Samples.side(1, lots: 11)), now: now)
     }
-    check(maker, .invalid(Fault(.policy, field: 103, "no last look"))) {
+    check(maker, .invalid(Fault(.terms, field: 104, "no time to look"))) {
       try $0.session.quote(id, Samples.twoWay(mode: .lastLook), now: now)
     }
     check(taker, .invalid(Fault(.malformed, field: 101))) {

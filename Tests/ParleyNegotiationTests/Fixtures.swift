@@ -57,9 +57,10 @@ enum Samples {
 
   static func twoWay(
     bid: Int64 = 95, ask: Int64 = 105, lots: Int64 = 10, mode: OfferMode = .firm, lifetime: Int64 = 2_000_000_000,
-    hold: Int64 = 0
+    hold: Int64 = 0, look: Int64 = 0
   ) -> OfferDraft {
-    OfferDraft(mode: mode, bid: side(bid, lots: lots), ask: side(ask, lots: lots), lifetime: lifetime, hold: hold)
+    OfferDraft(
+      mode: mode, bid: side(bid, lots: lots), ask: side(ask, lots: lots), lifetime: lifetime, hold: hold, look: look)
   }
 }
 

@@ -179,10 +179,7 @@ struct RefusalTests {
     .init(testDescription: "round 9", answer: .reject(.malformed)) { offer, _ in offer.round = 9 },
     .init(testDescription: "replaces nothing", answer: .reject(.replaces)) { offer, _ in offer.replaces = Samples.spec
     },
-    .init(testDescription: "last look", answer: .reject(.policy)) { offer, _ in
-      offer.mode = .lastLook
-      offer.lookNanoseconds = 1
-    },
+    .init(testDescription: "last look without a look", answer: .reject(.terms)) { offer, _ in offer.mode = .lastLook },
     .init(testDescription: "look of a firm offer", answer: .reject(.malformed)) { offer, _ in offer.lookNanoseconds = 1
     },
     .init(testDescription: "witness", answer: .reject(.witness)) { offer, _ in

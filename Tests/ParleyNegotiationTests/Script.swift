@@ -134,7 +134,7 @@ final class Script {
       case .decline(let decline): answer = .decline(decline.code)
       case .confirm: answer = .confirm
       case .tradeAck: answer = .tradeAck
-      case .quoteRequest, .quote, .counter, .accept, .quoteCancel, .pass, .massCancel, .incarnation: break
+      case .quoteRequest, .quote, .counter, .accept, .quoteCancel, .withdraw, .pass, .massCancel, .incarnation: break
       }
     }
     return answer

@@ -239,6 +239,14 @@ final class Simulation {
     }
     do throws(NegotiationError) {
       let result: CommandResult
+      if let look = dialogue.look {
+        let decline: NegotiationCode? = chance(70) ? nil : .price
+        return take(
+          machine, try machine.session.decideLook(dialogue.id, accept: look.accept, decline: decline, now: now).outcome)
+      }
+      if dialogue.lookUntil != nil, chance(30) {
+        return take(machine, try machine.session.withdraw(dialogue.id, now: now).outcome)
+      }
       switch Int.random(in: 0..<20, using: &random) {
       case 0 where machine === taker: return ask(machine, now)
       case 1 where chance(40): result = try machine.session.pass(dialogue.id, now: now)
@@ -266,10 +274,12 @@ final class Simulation {
 
   private func offerDraft() -> OfferDraft {
     let middle = Int64.random(in: 90...110, using: &random)
+    let mode: OfferMode = chance(10) ? .indicative : chance(12) ? .lastLook : .firm
     return Samples.twoWay(
-      bid: middle - 3, ask: middle + 3, mode: chance(10) ? .indicative : .firm,
+      bid: middle - 3, ask: middle + 3, mode: mode,
       lifetime: Int64.random(in: 300_000_000...12_000_000_000, using: &random),
-      hold: chance(20) ? 150_000_000 : 0)
+      hold: mode == .firm && chance(20) ? 150_000_000 : 0,
+      look: mode == .lastLook ? Int64.random(in: 1_000_000...2_000_000_000, using: &random) : 0)
   }
 
   private func ask(_ machine: Machine, _ now: UnixNanoseconds) {
@@ -381,7 +391,9 @@ final class Simulation {
           confirmed[accept.offer, default: 0] += 1
           traded[statement.header.dialogue, default: 0] += 1
         case .decline(let decline): verdicts[decline.accept, default: 0] += 1
-        case .quoteRequest, .quote, .counter, .quoteCancel, .pass, .reject, .tradeAck, .massCancel, .incarnation: break
+        case .quoteRequest, .quote, .counter, .quoteCancel, .withdraw, .pass, .reject, .tradeAck, .massCancel,
+          .incarnation:
+          break
         }
       }
     }

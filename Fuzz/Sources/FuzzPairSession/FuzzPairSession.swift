@@ -134,10 +134,24 @@ private func act(_ machine: inout Machine, _ now: UnixNanoseconds, _ tape: inout
   let price = Int64(tape.next() ?? 0)
   func side(_ price: Int64) -> OfferSide { OfferSide(prices: [price], lotsMin: 1, lotsMax: 1 + price % 9) }
   let draft = OfferDraft(
-    mode: price & 7 == 7 ? .indicative : .firm, bid: side(price), ask: what & 0x80 == 0 ? side(price + 1) : nil,
-    lifetime: 40_000_000 * (1 + price), hold: what & 0x40 == 0 ? 0 : 50_000_000)
+    mode: price & 7 == 7 ? .indicative : price & 7 == 6 ? .lastLook : .firm,
+    bid: side(price), ask: what & 0x80 == 0 ? side(price + 1) : nil,
+    lifetime: 40_000_000 * (1 + price), hold: what & 0x40 == 0 ? 0 : 50_000_000,
+    look: price & 7 == 6 ? 40_000_000 * (1 + price & 0x1F) : 0)
   let result: CommandResult?
   if let dialogue = machine.session.openDialogues.first(where: { _ in what & 0x0F != 0 }) {
+    if let look = dialogue.look, what & 0x08 != 0 {
+      if let result = try? machine.session.decideLook(
+        dialogue.id, accept: look.accept, decline: what & 0x10 == 0 ? nil : .price, now: now)
+      {
+        machine.take(result.outcome)
+      }
+      return
+    }
+    if dialogue.lookUntil != nil, what & 0x10 != 0 {
+      if let result = try? machine.session.withdraw(dialogue.id, now: now) { machine.take(result.outcome) }
+      return
+    }
     switch what & 0x07 {
     case 1: result = try? machine.session.pass(dialogue.id, now: now)
     case 2: result = try? machine.session.cancelOffer(dialogue.id, now: now)

@@ -116,6 +116,20 @@ struct ControlRequest {
   /// A switch, off unless given.
   func flag(_ name: String) -> Bool { parameters[name]?.boolValue ?? false }
 
+  /// One of a few words, or what it is when it is not given.
+  func choice<T>(_ name: String, _ words: KeyValuePairs<String, T>, default value: T) throws(ControlError) -> T {
+    parameters[name] == nil ? value : try choice(name, words)
+  }
+
+  /// Milliseconds up to an hour, in nanoseconds; `value` where they are not given.
+  func nanoseconds(_ name: String, default value: Int64) throws(ControlError) -> Int64 {
+    let milliseconds = parameters[name].map(\.int64Value) ?? value
+    guard let milliseconds, (0...3_600_000).contains(milliseconds) else {
+      throw ControlError(.invalidParameters, "'\(name)' is 0 to 3,600,000")
+    }
+    return milliseconds * 1_000_000
+  }
+
   /// How long to wait for the other side.
   var wait: Duration {
     .milliseconds(min(max(parameters["wait_ms"]?.int64Value ?? 5_000, 0), 600_000))

@@ -88,6 +88,8 @@ def run_respond(arguments: argparse.Namespace) -> int:
         arguments.life_ms * 1_000_000,
         arguments.refuse,
         arguments.repair,
+        arguments.look_ms * 1_000_000,
+        arguments.on_look,
     )
     job = RespondJob(
         plan=plan,
@@ -185,6 +187,8 @@ def parse_arguments() -> argparse.Namespace:
     maker.add_argument("--on-counter", choices=answers, default="meet")
     maker.add_argument("--life-ms", type=int, default=2000)
     maker.add_argument("--repair", action="store_true", help="agree to the repair of whatever freezes")
+    maker.add_argument("--look-ms", type=int, default=0, help="quote with last look, of so long")
+    maker.add_argument("--on-look", choices=("confirm", "decline", "lapse"), default="confirm")
     maker.add_argument("--refuse", metavar="CODE", help="answer each request with this Reject")
     maker.add_argument("--refuse-session", type=int, metavar="CODE", help="REFUSE instead of ACCEPT")
     maker.add_argument("--retries", type=int, default=0, metavar="N", help="RETRYs before message 2")

@@ -14,7 +14,7 @@ from .errors import NegotiationError, PeerError
 from .identity import Identity, Signer
 from .packages import net
 from .packages import price as package_price
-from .payload import SECOND, Leg, Price, Side
+from .payload import SECOND, Leg, Mode, Price, Side
 from .peer import Closed, PeerConnection
 from .report import Log, trade_report
 from .statement import Code
@@ -80,6 +80,7 @@ class Dealing:
         """Asks the peer's time, each second."""
         while True:
             await asyncio.sleep(1)
+            self.desk.lapse()
             self.desk.session.ping()
             with suppress(Closed):
                 await self.flush()
@@ -232,28 +233,33 @@ class MakerPlan:
     life_ns: int = 2 * SECOND
     refuse: str | None = None
     repairs: bool = False
+    look_ns: int = 0
+    on_look: str = "confirm"
 
 
 async def make(dealing: Dealing, plan: MakerPlan) -> None:
     """Answers requests and counters until the channel ends; the answers leave before the next event is looked at."""
     desk, trader = dealing.desk, dealing.trader
     while True:
-        name, fields = await trader.wait_for("quote_request", "offer", "trade")
+        name, fields = await trader.wait_for("quote_request", "offer", "trade", "look")
         dialogue: Dialogue = fields["dialogue"]
         if name == "trade":
             trader.log("trade_report", trade=trade_report(desk, dialogue))
+        elif name == "look":
+            if plan.on_look != "lapse":
+                desk.decide(dialogue, None if plan.on_look == "confirm" else Code.PRICE)
         elif name == "quote_request":
             if plan.refuse is not None:
                 desk.reject(dialogue, dialogue.request_id, Code[plan.refuse], "refused by plan")
                 dialogue.close()
             else:
-                _quote(desk, dialogue, plan.bid, plan.ask, plan.life_ns)
+                _quote(desk, dialogue, plan.bid, plan.ask, plan.life_ns, plan.look_ns)
         else:
             _answer_counter(desk, dialogue, fields["offer"], plan)
         await dealing.flush()
 
 
-def _quote(desk: Desk, dialogue: Dialogue, bid: int, ask: int, life_ns: int) -> None:
+def _quote(desk: Desk, dialogue: Dialogue, bid: int, ask: int, life_ns: int, look_ns: int = 0) -> None:
     request = dialogue.request
 
     def side(price: int) -> Price:
@@ -266,6 +272,8 @@ def _quote(desk: Desk, dialogue: Dialogue, bid: int, ask: int, life_ns: int) -> 
         side(bid) if request.side != Side.BUY else None,
         side(ask) if request.side != Side.SELL else None,
         life_ns,
+        Mode.LAST_LOOK if look_ns else Mode.FIRM,
+        look_ns=look_ns,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import payload as forms
 from .adoption import Adoption
-from .dialogue import Dialogue, OfferState, Phase, Strand, Trade
+from .dialogue import Dialogue, Look, OfferState, Phase, Strand, Trade
 from .errors import NegotiationError
 from .identity import Identity, Signer
 from .instruments import spec_hash
@@ -37,6 +37,7 @@ from .payload import (
     QuoteRequest,
     Reject,
     TradeAck,
+    Withdraw,
     make_terms,
     terms_digest,
 )
@@ -127,6 +128,7 @@ class Desk:
         life_ns: int = 2 * SECOND,
         mode: int = Mode.FIRM,
         hold_ns: int = 0,
+        look_ns: int = 0,
     ) -> OfferState:
         """A Quote or, from the requester, a Counter; it replaces what is live of mine."""
         kind = Kind.COUNTER if dialogue.i_am_requester else Kind.QUOTE
@@ -137,7 +139,8 @@ class Desk:
             number = max(dialogue.their_round, 0)
         now, latest = self.now(), dialogue.my_latest
         replaces = NO_HASH if latest is None else max(latest.replacements(now))
-        content = Offer(number, bid, ask, replaces, mode, hold_until=now + hold_ns if hold_ns else 0)
+        hold_until = now + hold_ns if hold_ns else 0
+        content = Offer(number, bid, ask, replaces, mode, look_ns=look_ns, hold_until=hold_until)
         statement = self.sign(kind, content, dialogue, now + life_ns)
         if latest is not None and latest.fate is None:
             latest.fate = Code.SUPERSEDED
@@ -224,6 +227,7 @@ class Desk:
     # Processing (§6)
 
     def process(self, data: bytes) -> None:
+        self.lapse()
         received = self.now()
         try:
             statement = Statement.decode(data)
@@ -307,6 +311,8 @@ class Desk:
                 code = Code.UNKNOWN
             case TradeAck():
                 code = self._on_trade_ack(dialogue, content)
+            case Withdraw():
+                code = self._on_withdraw(dialogue, content)
             case _ if dialogue.phase in (Phase.TRADED, Phase.CLOSED):
                 code = Code.CLOSED
             case Offer():
@@ -385,6 +391,8 @@ class Desk:
             return Code.REPLACES
         if latest is not None and latest.lives(header.created) and header.created < latest.terms.hold_until:
             return Code.HELD
+        if self._looked_at(dialogue, header):
+            return Code.HELD
         return None
 
     def _round_is_right(self, dialogue: Dialogue, offer: Offer) -> bool:
@@ -399,14 +407,14 @@ class Desk:
         request, now = dialogue.request, self.now()
         if not dialogue.i_am_requester and header.created < dialogue.blind_end:
             return Code.BLIND
-        if offer.mode == Mode.LAST_LOOK:
-            return Code.POLICY
+        if offer.mode == Mode.LAST_LOOK and offer.look_ns == 0:
+            return Code.TERMS
         if offer.witness is not None:
             return Code.WITNESS
         wanted = request.side if dialogue.i_am_requester else {1: 2, 2: 1, 3: 3}[request.side]
         given = (1 if offer.ask is not None else 0) | (2 if offer.bid is not None else 0)
         life = header.expiry - header.created
-        if given & ~wanted or life > (60 if offer.mode == Mode.FIRM else 3600) * SECOND:
+        if given & ~wanted or life > (3600 if offer.mode == Mode.INDICATIVE else 60) * SECOND:
             return Code.TERMS
         for price in (offer.bid, offer.ask):
             if price is not None and (
@@ -432,11 +440,56 @@ class Desk:
         code = Code.UNKNOWN if dialogue is None else self._accept_fault(dialogue, statement, accept, received)
         if code is not None or dialogue is None:
             return self._decline(dialogue, statement.id, code or Code.UNKNOWN, received)
-        dialogue.my_offers[accept.offer].fate = Code.TAKEN
-        content = Confirm(statement.encoded, terms_digest(accept.terms), received, received)
+        offer = dialogue.my_offers[accept.offer]
+        offer.fate = Code.TAKEN
+        if offer.terms.mode == Mode.LAST_LOOK:
+            dialogue.look = Look(statement, accept, received, received + offer.terms.look_ns)
+            self._event("look", dialogue=dialogue)
+            return None
+        self._confirm(dialogue, statement, accept, received)
+        return None
+
+    def _confirm(self, dialogue: Dialogue, statement: Statement, accept: Accept, received: int) -> None:
+        content = Confirm(statement.encoded, terms_digest(accept.terms), received, self.now())
         confirm = self.sign(Kind.CONFIRM, content, dialogue)
         self._trade(dialogue, statement, accept, confirm, acceptor_is_me=False)
+
+    def decide(self, dialogue: Dialogue, code: int | None) -> None:
+        """The verdict on the Accept that is looked at: a Decline with the code, or a Confirm."""
+        look = dialogue.look
+        assert look is not None
+        dialogue.look = None
+        if code is None and self.now() <= look.until:
+            self._confirm(dialogue, look.statement, look.accept, look.received)
+            return
+        self._decline(dialogue, look.statement.id, Code.LAPSED if code is None else code, look.received)
+        if dialogue.over:
+            dialogue.phase = Phase.CLOSED
+
+    def lapse(self) -> None:
+        """Declines what was looked at for too long."""
+        for dialogue in self.dialogues.values():
+            if dialogue.look is not None and self.now() > dialogue.look.until:
+                self.decide(dialogue, Code.LAPSED)
+
+    def _on_withdraw(self, dialogue: Dialogue, withdraw: Withdraw) -> Code | None:
+        if dialogue.look is None or dialogue.look.statement.id != withdraw.accept:
+            return Code.DECIDED
+        self.decide(dialogue, Code.WITHDRAWN)
         return None
+
+    def withdraw(self, dialogue: Dialogue) -> Statement:
+        assert dialogue.pending is not None
+        return self.sign(Kind.WITHDRAW, Withdraw(dialogue.pending[0].id), dialogue)
+
+    def _looked_at(self, dialogue: Dialogue, header: Header) -> bool:
+        """Whether the peer had my Accept of its last-look offer when it signed this."""
+        if dialogue.pending is None or header.seen == NO_HASH or header.seen not in dialogue.mine.ids:
+            return False
+        statement, accept = dialogue.pending
+        ids = dialogue.mine.ids
+        last_look = dialogue.their_offers[accept.offer].terms.mode == Mode.LAST_LOOK
+        return last_look and ids.index(header.seen) >= ids.index(statement.id)
 
     def _accept_fault(self, dialogue: Dialogue, statement: Statement, accept: Accept, now: int) -> Code | None:
         by_phase = {Phase.PENDING: Code.CROSSED, Phase.TRADED: Code.TAKEN, Phase.CLOSED: Code.CLOSED}
@@ -478,6 +531,9 @@ class Desk:
         if dialogue is not None and pending is not None and pending[0].id == inner.id and known:
             if confirm.terms_digest != terms_digest(pending[1].terms):
                 return Code.TERMS
+            offer = dialogue.their_offers[pending[1].offer]
+            if confirm.decided > offer.end + offer.terms.look_ns:
+                return Code.LATE
             dialogue.pending = None
             self._trade(dialogue, inner, accept, statement, acceptor_is_me=True)
             self.sign(Kind.TRADE_ACK, TradeAck(statement.id), dialogue)
@@ -499,6 +555,8 @@ class Desk:
         self._event("declined", accept=decline.accept.hex(), code=code_name(decline.code))
         for dialogue in self.dialogues.values():
             if dialogue.pending is not None and dialogue.pending[0].id == decline.accept:
+                offer = dialogue.their_offers[dialogue.pending[1].offer]
+                offer.rejected = offer.rejected or offer.terms.mode == Mode.LAST_LOOK
                 dialogue.pending = None
                 dialogue.declined.add(decline.accept)
                 dialogue.phase = Phase.CLOSED if dialogue.over else Phase.OPEN
@@ -517,6 +575,8 @@ class Desk:
         if latest is None or latest.id != cancel.offer or latest.fate is not None:
             return Code.NO_OFFER
         if latest.lives(header.created) and header.created < latest.terms.hold_until:
+            return Code.HELD
+        if self._looked_at(dialogue, header):
             return Code.HELD
         latest.fate = Code.CANCELLED
         self._event("cancelled", dialogue=dialogue, offer=latest)
@@ -537,6 +597,8 @@ class Desk:
         if dialogue.over:
             return Code.CLOSED
         if latest is not None and latest.lives(header.created) and header.created < latest.terms.hold_until:
+            return Code.HELD
+        if dialogue.look is not None or self._looked_at(dialogue, header):
             return Code.HELD
         dialogue.close()
         self._event("passed", dialogue=dialogue)

@@ -83,6 +83,16 @@ class OfferState:
 
 
 @dataclass(frozen=True)
+class Look:
+    """An Accept of my last-look offer that I have not decided."""
+
+    statement: Statement
+    accept: Accept
+    received: int
+    until: int
+
+
+@dataclass(frozen=True)
 class Trade:
     """An Accept and the Confirm that holds it."""
 
@@ -108,6 +118,7 @@ class Dialogue:
     my_round: int = 0
     their_round: int = -1
     pending: tuple[Statement, Accept] | None = None
+    look: Look | None = None
     declined: set[bytes] = field(default_factory=set)
     over: bool = False
     created: int = 0
@@ -135,12 +146,12 @@ class Dialogue:
         """→C once the request is over and neither slot is live; `theirs` is the peer's time that has surely come."""
         offers = ((self.my_latest, now), (self.their_latest, theirs))
         over = (now if self.i_am_requester else theirs) > self.expiry
-        if over and not any(offer is not None and offer.lives(time) for offer, time in offers):
+        if over and self.look is None and not any(offer is not None and offer.lives(time) for offer, time in offers):
             self.phase = Phase.CLOSED if self.phase is Phase.OPEN else self.phase
 
     def close(self) -> None:
-        """→C, after the verdict if an Accept of mine is undecided."""
-        if self.phase is Phase.PENDING:
+        """→C, after the verdict if an Accept of mine or one that I look at is undecided."""
+        if self.phase is Phase.PENDING or self.look is not None:
             self.over = True
         elif self.phase is Phase.OPEN:
             self.phase = Phase.CLOSED

@@ -309,6 +309,19 @@ class QuoteCancel:
 
 
 @dataclass(frozen=True)
+class Withdraw:
+    accept: bytes
+    code: int = 0
+
+    def fields(self) -> list[Packed]:
+        return [self.accept, int(self.code)]
+
+    @classmethod
+    def parse(cls, fields: Fields) -> Withdraw:
+        return cls(fields.binary(32), fields.integer(0, 65535))
+
+
+@dataclass(frozen=True)
 class Pass:
     code: int = 0
 
@@ -390,6 +403,7 @@ _FORMS = {
     Kind.CONFIRM: (Confirm, 4),
     Kind.DECLINE: (Decline, 5),
     Kind.QUOTE_CANCEL: (QuoteCancel, 2),
+    Kind.WITHDRAW: (Withdraw, 2),
     Kind.PASS: (Pass, 1),
     Kind.REJECT: (Reject, 4),
     Kind.TRADE_ACK: (TradeAck, 1),

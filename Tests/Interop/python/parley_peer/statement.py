@@ -35,6 +35,7 @@ class Kind(IntEnum):
     CONFIRM = 5
     DECLINE = 6
     QUOTE_CANCEL = 7
+    WITHDRAW = 8
     PASS = 9
     REJECT = 10
     TRADE_ACK = 11

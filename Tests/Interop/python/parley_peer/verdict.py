@@ -286,7 +286,7 @@ class _Dialogue:
                 raise Stop("UNVERIFIABLE", f"offer {accept.offer.hex()}")
             assert isinstance(offer.payload, Offer)
             right = (
-                offer.payload.mode == Mode.FIRM
+                offer.payload.mode != Mode.INDICATIVE
                 and self._terms(accept, offer) == accept.terms
                 and item.payload.terms_digest == terms_digest(accept.terms)
             )
@@ -298,7 +298,7 @@ class _Dialogue:
             if offer.payload.witness is not None:
                 continue
             end = offer.header.expiry
-            late = item.payload.received > end or item.payload.decided > end
+            late = item.payload.received > end or item.payload.decided > end + offer.payload.look_ns
             if late or accept_item.header.created > end + ACCEPT_SLACK:
                 raise Stop("INVALID", f"step 6: {item.id.hex()}")
 
