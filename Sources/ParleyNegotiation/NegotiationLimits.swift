@@ -63,10 +63,15 @@ public struct NegotiationPolicy: Hashable, Sendable {
   public var instruments: [String: Hash256]?
   /// The DIDs of the witnesses that this node takes; requests that name none of them but others are refused.
   public var witnesses: [String] = []
+  /// The topics that this node has declared: requests that are addressed to others are refused.
+  public var interests: Set<Topic>
 
   /// Takes every request.
-  public init(requestRefusal: NegotiationCode? = nil, instruments: [String: Hash256]? = nil) {
+  public init(
+    requestRefusal: NegotiationCode? = nil, instruments: [String: Hash256]? = nil, interests: Set<Topic> = []
+  ) {
     self.requestRefusal = requestRefusal
     self.instruments = instruments
+    self.interests = interests
   }
 }

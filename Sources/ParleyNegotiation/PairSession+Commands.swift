@@ -14,6 +14,8 @@ public struct RequestDraft: Hashable, Sendable {
   public var rounds: Int64
   /// 16 bytes shared by requests that fill one need; `nil` for a group of its own.
   public var group: [UInt8]?
+  /// The topic that the peer is asked by, one of those that it declared; `nil` for a request to it by name.
+  public var topic: Topic?
   /// How long Quotes stay hidden, in nanoseconds, at most five seconds: until then this side neither counters nor accepts.
   public var blind: Int64
   /// Life, in nanoseconds, at most an hour.
@@ -26,7 +28,8 @@ public struct RequestDraft: Hashable, Sendable {
   /// Creates a draft.
   public init(
     legs: [Leg], lotsMin: Int64, lotsMax: Int64, side: RequestSide, rounds: Int64 = 3, group: [UInt8]? = nil,
-    blind: Int64 = 0, lifetime: Int64 = 60_000_000_000, settleBy: UnixNanoseconds = UnixNanoseconds(0)
+    topic: Topic? = nil, blind: Int64 = 0, lifetime: Int64 = 60_000_000_000,
+    settleBy: UnixNanoseconds = UnixNanoseconds(0)
   ) {
     self.legs = legs
     self.lotsMin = lotsMin
@@ -34,6 +37,7 @@ public struct RequestDraft: Hashable, Sendable {
     self.side = side
     self.rounds = rounds
     self.group = group
+    self.topic = topic
     self.blind = blind
     self.lifetime = lifetime
     self.settleBy = settleBy
@@ -96,11 +100,13 @@ extension PairSession {
       nonce: nonce, group: draft.group, legs: draft.legs, lotsMin: draft.lotsMin, lotsMax: draft.lotsMax,
       side: draft.side, rounds: draft.rounds, settleBy: draft.settleBy)
     request.blindNanoseconds = draft.blind
+    request.isTopic = draft.topic != nil
+    let topic = draft.topic.map { Array($0.description.utf8) }
     var content = request
     content.nonce = []
     content.group = draft.group ?? []
     content.witnesses = draft.witnesses
-    let order = try Self.order(clientOrderID, "request", .pair, content.encoded, draft.lifetime)
+    let order = try Self.order(clientOrderID, "request", .pair, content.encoded + (topic ?? []), draft.lifetime)
     if let result = try repeated(order) { return result }
     let now = journalTime(now)
     try checkReady(binding: true, isRequest: true, now)
@@ -119,7 +125,9 @@ extension PairSession {
     if draft.group == nil { request.group = nonce }
     guard state.dialogues[id] == nil else { throw .invalid(Fault(.duplicate, field: 101)) }
     try checkVet(.request(request, id))
-    return finish(.quoteRequest(request), id, now.advanced(byNanoseconds: draft.lifetime), order, now)
+    return finish(
+      .quoteRequest(request), id, now.advanced(byNanoseconds: draft.lifetime), order, now,
+      extensions: topic.map { [Header.Extension(id: Header.topicExtension, isCritical: false, value: $0)] } ?? [])
   }
 
   /// Offers, as the responder.
@@ -355,11 +363,11 @@ extension PairSession {
 
   mutating func finish(
     _ payload: Payload, _ id: DialogueID, _ expiry: UnixNanoseconds, _ order: JournalRow.ClientOrder?,
-    _ now: UnixNanoseconds
+    _ now: UnixNanoseconds, extensions: [Header.Extension] = []
   ) -> CommandResult {
     var outcome = Outcome(channel: channelCount)
     runTimers(now, &outcome)
-    let statement = sign(payload, in: id, expiry: expiry, now, order: order, &outcome)
+    let statement = sign(payload, in: id, expiry: expiry, now, order: order, extensions: extensions, &outcome)
     return CommandResult(dialogue: id, statement: statement, isRepeat: false, outcome: outcome)
   }
 }

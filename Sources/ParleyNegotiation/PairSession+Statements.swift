@@ -198,7 +198,7 @@ extension PairSession {
   @discardableResult
   mutating func sign(
     _ payload: Payload, in id: DialogueID, expiry: UnixNanoseconds = UnixNanoseconds(0), _ now: UnixNanoseconds,
-    order: JournalRow.ClientOrder? = nil, _ outcome: inout Outcome
+    order: JournalRow.ClientOrder? = nil, extensions: [Header.Extension] = [], _ outcome: inout Outcome
   ) -> StatementID {
     precondition(state.frozen == nil, "a frozen pair signs nothing")
     let dialogue = state.dialogues[id]
@@ -210,7 +210,7 @@ extension PairSession {
     let header = Header(
       kind: payload.kind.rawValue, dialogue: id, from: identity.did.string, fromKey: identity.keyFragment,
       to: peer.did.string, seq: mine.count + 1, own: mine.last, seen: dialogue?.theirs.last ?? .zero,
-      created: max(now, mine.lastCreated), expiry: expiry, docHash: documentHash, extensions: [])
+      created: max(now, mine.lastCreated), expiry: expiry, docHash: documentHash, extensions: extensions)
     let statement = Statement(header: header, payload: written(payload, header, dialogue), signer: signer)
     let number = state.sent + 1
     record(.sent(n: number, statement: statement.bytes, order: order), now, &outcome)

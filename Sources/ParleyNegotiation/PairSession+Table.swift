@@ -51,7 +51,7 @@ extension PairSession {
     if header.created.nanoseconds(to: header.expiry) > QuoteRequest.lifeLimit {
       return .reject(Fault(.limit, field: 11))
     }
-    if let fault = Self.unserved(request) ?? witnessFault(request) { return .reject(fault) }
+    if let fault = Self.unserved(request) ?? topicFault(request, header) ?? witnessFault(request) { return .reject(fault) }
     if !takesWitnesses(of: request) { return .reject(Fault(.witness, field: 112, "not a witness that is taken here")) }
     if let fault = clockFault(header, now) { return .reject(fault) }
     if let instruments = policy.instruments {
@@ -68,7 +68,6 @@ extension PairSession {
   /// What the format has and this version refuses.
   static func unserved(_ request: QuoteRequest) -> Fault? {
     if request.hedge != nil { return Fault(.policy, field: 104, "no hedges") }
-    if request.isTopic { return Fault(.policy, field: 109, "named requests only") }
     if !request.isDisclosed { return Fault(.policy, field: 110, "disclosed requests only") }
     return request.settlement != 0 ? Fault(.policy, field: 114, "settlement between the parties only") : nil
   }

@@ -86,7 +86,7 @@ extension Node {
       "side", ["buy": RequestSide.buy, "sell": RequestSide.sell, "two-way": RequestSide.twoWay])
     return RequestDraft(
       legs: package.requestLegs, lotsMin: least.rawValue, lotsMax: lots.rawValue, side: side,
-      blind: try request.nanoseconds("blind_ms", upTo: 5_000) ?? 0,
+      topic: try topic(request), blind: try request.nanoseconds("blind_ms", upTo: 5_000) ?? 0,
       lifetime: try request.nanoseconds("life_ms", upTo: 3_600_000) ?? 60_000_000_000)
   }
 

@@ -137,6 +137,7 @@ extension Node {
     let channel = PeerChannel(
       number: number, connection: connection, responder: responder, prologue: upgrade.prologue,
       hasMessage1: upgrade.hasMessage1, limits: configuration.channelLimits)
+    channel.declaration = configuration.interests
     let source = upgrade.source
     channel.gate = { [unowned self] message1 throws(HandshakeError) in
       try assumeIsolated { node in
@@ -305,6 +306,7 @@ extension Node {
       channels[number] = PeerChannel(
         number: number, to: peer.did, connection: connection, initiator: initiator, prologue: prologue,
         limits: configuration.channelLimits)
+      channels[number]?.declaration = configuration.interests
     } catch {
       connection.abort()
       throw .connect(did, "\(error)")

@@ -3,6 +3,7 @@ internal import ParleyHandshake
 internal import ParleyIO
 public import ParleyIdentity
 internal import ParleyJournal
+internal import ParleyNegotiation
 internal import ParleyStore
 internal import ParleyWire
 
@@ -204,7 +205,8 @@ extension Node {
       list.append(
         PeerSummary(
           peer: pinned, standing: peer.approval.rawValue, since: peer.firstSeen,
-          isConnected: sessions[did]?.isConnected ?? false, contact: contacts[did],
+          isConnected: sessions[did]?.isConnected ?? false,
+          interests: sessions[did]?.interests.topics.map(\.description) ?? [], contact: contacts[did],
           splitViews: splitViews(of: peer.did)))
     }
     for (did, contact) in contacts where !known.contains(where: { $0.did == did.string }) {
@@ -223,6 +225,8 @@ struct PeerSummary {
   let standing: String
   let since: UnixNanoseconds
   let isConnected: Bool
+  /// The topics that it has declared on the channel in use.
+  var interests: [String] = []
   /// Its last call that was refused.
   let contact: Contact?
   /// Documents that contradict each other.
@@ -234,6 +238,7 @@ struct PeerSummary {
       "fingerprint": .string("\(KeyFingerprint(peer))"), "key": .string(peer.keyFragment),
       "connected": .bool(isConnected), "endpoint": peer.serviceEndpoint.map(JSONValue.string) ?? .null,
     ]
+    if !interests.isEmpty { object["interests"] = .array(interests.map(JSONValue.string)) }
     if let contact {
       object["refused"] = [
         "count": .integer(Int64(contact.count)), "last": .string(contact.last.iso8601),

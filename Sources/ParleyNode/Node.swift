@@ -254,7 +254,9 @@ public actor Node {
       throw .journal("\(error)")
     }
     let session = try PeerSession(
-      peer: peer, signer: signer, limits: configuration.limits, rows: rows, surroundings: surroundings(peer.did))
+      peer: peer, signer: signer, limits: configuration.limits,
+      policy: NegotiationPolicy(interests: Set(configuration.interests.topics)), rows: rows,
+      surroundings: surroundings(peer.did))
     sessions[peer.did] = session
     desk.meet(peer)
     // What this node signed last for a counterparty of before may be lost: signing on could contradict it.

@@ -30,6 +30,8 @@ public struct NodeConfiguration: Sendable {
   public var marksFile: String?
   /// At which time options in that chain are priced.
   public var marksValuation = MakerPolicy.Valuation.now
+  /// The topics by which this node may be asked, told to every peer.
+  public var interests: Interests = .none
   /// Quotes for those who ask; `nil` for a node that only asks.
   public var quoting: Quoting?
   /// Whether requests and counters that `quoting` does not answer wait for the owner's word, rather than being refused.

@@ -75,6 +75,10 @@ final class PeerChannel {
   private var queue = RecordQueue()
   /// When the peer is pinged next.
   private var nextPing = ContinuousClock.now
+  /// What this side is interested in, told to the peer as soon as the channel is open.
+  var declaration = Interests.none
+  /// What the peer has said that it is interested in.
+  private(set) var interests = Interests.none
   /// Who the peer is, once it has proved it.
   private(set) var peer: PeerIdentity?
   /// What the channel had carried when it ended.
@@ -87,6 +91,9 @@ final class PeerChannel {
   private var witnessMessages: [WitnessDelivery] = []
   /// This side's stream to the witness that the peer is.
   private var witnessStream: UInt32?
+  /// Streams on which the peer says what it may be asked for.
+  private var interestStreams: Set<UInt32> = []
+  private static let protocols = [WitnessMessage.protocolName, Interests.protocolName]
   /// Ends a handshake that takes too long.
   var deadline: ScheduledWork?
   /// Calls ``tick()`` after a while.
@@ -112,7 +119,7 @@ final class PeerChannel {
     self.prologue = prologue
     self.limits = limits
     isInitiator = true
-    streams = ChannelStreams(.initiator, protocols: [WitnessMessage.protocolName])
+    streams = ChannelStreams(.initiator, protocols: Self.protocols)
     initiator.begin(prologue: prologue)
     state = .awaitingMessage2(initiator)
   }
@@ -130,7 +137,7 @@ final class PeerChannel {
     self.prologue = prologue
     self.limits = limits
     isInitiator = false
-    streams = ChannelStreams(.responder, protocols: [WitnessMessage.protocolName])
+    streams = ChannelStreams(.responder, protocols: Self.protocols)
     failsAtDeadline = hasMessage1
     state = hasMessage1 ? .awaitingMessage3(responder) : .awaitingMessage1(responder)
   }
@@ -208,16 +215,22 @@ final class PeerChannel {
   /// Says that a message of the negotiation was dealt with: the peer may send as much again.
   func consume(_ message: [UInt8]) { streams.consume(message) }
 
-  /// The messages of the negotiation; what else the streams tell, nobody here asks for.
+  /// The messages of the negotiation; the peer's interests are noted, what else the streams tell nobody here asks for.
   private func drainStreams() -> [[UInt8]] {
     var messages: [[UInt8]] = []
     while let event = streams.poll() {
       switch event {
       case .negotiation(let message): messages.append(message)
+      case .opened(let id, Interests.protocolName): interestStreams.insert(id)
+      case .message(let id, let message) where interestStreams.contains(id): noteInterests(message, on: id)
       case .message(let id, let message):
         witnessMessages.append(WitnessDelivery(stream: id, isAnswer: id == witnessStream, message: message))
-      case .finished(let id): streams.finish(id)
-      case .reset(let id): if id == witnessStream { witnessStream = nil }
+      case .finished(let id):
+        interestStreams.remove(id)
+        streams.finish(id)
+      case .reset(let id):
+        interestStreams.remove(id)
+        if id == witnessStream { witnessStream = nil }
       case .opened, .agreed, .writable, .roundTrip, .goneAway: break
       }
     }
@@ -256,6 +269,21 @@ final class PeerChannel {
     guard let id = id ?? witnessStream else { return }
     if id == witnessStream { witnessStream = nil }
     streams.reset(id)
+  }
+
+  // MARK: Interests
+
+  /// The newest message counts; one that cannot be read ends its stream.
+  private func noteInterests(_ message: [UInt8], on stream: UInt32) {
+    streams.consume(message, of: stream)
+    if let said = try? Interests(decoding: message) { interests = said } else { streams.reset(stream) }
+  }
+
+  /// Tells the peer what this side is interested in, if that is anything.
+  private func declare() {
+    guard !declaration.topics.isEmpty, let stream = streams.open(Interests.protocolName) else { return }
+    _ = streams.send(declaration.encoded, on: stream)
+    streams.finish(stream)
   }
 
   private func open(_ bytes: [UInt8]) throws(HandshakeError) -> Received {
@@ -522,6 +550,7 @@ final class PeerChannel {
     // From here on pings keep a quiet connection alive.
     connection.admitsOnlyBinaryMessages = false
     state = .open(channel)
+    declare()
     try tend()
     return peer
   }

@@ -76,6 +76,8 @@ final class PeerSession {
   private(set) var published: [DialogueID: DialogueView] = [:]
   /// Those of them in which something can still happen.
   private(set) var open: [DialogueID: DialogueView] = [:]
+  /// Those that this node opened, by group.
+  private(set) var asked: [[UInt8]: Set<DialogueID>] = [:]
   /// How dialogues ended without a trade, in words.
   private(set) var endings: [DialogueID: String] = [:]
   /// The offer that this side accepted last, by dialogue.
@@ -89,11 +91,12 @@ final class PeerSession {
   ///
   /// - Throws: ``NodeError/journal(_:)`` for rows that do not read.
   init(
-    peer: PeerIdentity, signer: LocalSigner, limits: NegotiationLimits, rows: [[UInt8]], surroundings: Surroundings
+    peer: PeerIdentity, signer: LocalSigner, limits: NegotiationLimits, policy: NegotiationPolicy, rows: [[UInt8]],
+    surroundings: Surroundings
   ) throws(NodeError) {
     self.peer = peer
     self.surroundings = surroundings
-    engine = PairSession(signer: signer, peer: peer, limits: limits)
+    engine = PairSession(signer: signer, peer: peer, limits: limits, policy: policy)
     engine.policy.witnesses = surroundings.witnesses
     engine.groupsElsewhere = surroundings.groupsElsewhere
     engine.vet = surroundings.vet
@@ -115,6 +118,9 @@ final class PeerSession {
 
   /// Whether a channel is open and both sides agree where they stand.
   var isSynced: Bool { engine.isSynced }
+
+  /// What the peer has said on the channel in use that it is interested in.
+  var interests: Interests { channel?.interests ?? Interests.none }
 
   /// Whether there is a channel.
   var isConnected: Bool { channel != nil }
@@ -420,6 +426,7 @@ final class PeerSession {
   private func publish(_ view: DialogueView) {
     published[view.id] = view
     open[view.id] = view.phase.isOpen ? view : nil
+    if view.role == .requester { asked[view.request.group, default: []].insert(view.id) }
   }
 
   private func note(_ event: SessionEvent) {

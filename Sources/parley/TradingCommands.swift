@@ -81,6 +81,7 @@ extension Command {
       Option(
         "--with", "DIDS",
         "Whom to ask: a DID, several with commas between them, or all that are connected; needed where several are."),
+      Option("--topic", "TOPIC", "Ask all connected peers that have declared it, such as option/BTC."),
       Option("--min", "AMOUNT", "The least to trade with one of them; default all."),
       Option("--blind", "SECONDS", "Hide quotes for so long, up to 5: until then nothing is countered or accepted."),
       Option("--life", "SECONDS", "How long the request lives, up to 3600; default 60."),
@@ -102,6 +103,7 @@ extension Command {
     ]
     let makers = arguments["--with"]?.split(separator: ",").map { JSONValue.string(String($0)) } ?? []
     parameters["with"] = makers.count > 1 ? .array(makers) : makers.first
+    parameters["topic"] = arguments["--topic"].map(JSONValue.string)
     parameters["min_amount"] = arguments["--min"].map(JSONValue.string)
     parameters["blind_ms"] = try arguments.milliseconds("--blind", upTo: 5).map(JSONValue.integer)
     parameters["life_ms"] = try arguments.milliseconds("--life", upTo: 3_600).map(JSONValue.integer)

@@ -8,6 +8,7 @@ extension Option {
     Option("--listen", "ADDRESS", "HOST:PORT, or fd:N for a listening socket handed down; default the DID's endpoint."),
     Option("--allow", "DID", repeatable: true, "Let this counterparty in. Others are turned away."),
     Option("--allow-anyone", "Let in every DID that proves itself. First contact is then nobody's decision."),
+    Option("--interest", "TOPIC", repeatable: true, "Tell peers that this may be asked here by topic: option/BTC."),
     Option("--tls-cert", "FILE", "Certificate chain (PEM) for wss://."),
     Option("--tls-key", "FILE", "Private key (PEM) of that certificate."),
     Option("--tls-ca", "FILE", "Trust these certificates when calling wss:// endpoints, instead of the system's."),
@@ -30,6 +31,16 @@ extension Arguments {
     guard (self["--tls-cert"] == nil) == (self["--tls-key"] == nil) else {
       throw UsageError("--tls-cert and --tls-key go together")
     }
+    let topics = try all("--interest").map { text throws(UsageError) in
+      guard let topic = Topic(text) else {
+        throw UsageError("--interest takes a topic such as option/BTC, not '\(text)'")
+      }
+      return topic
+    }
+    guard let interests = Interests(topics) else {
+      throw UsageError("--interest is given at most \(Interests.countLimit) times")
+    }
+    configuration.interests = interests
     configuration.certificateFile = self["--tls-cert"]
     configuration.privateKeyFile = self["--tls-key"]
     configuration.trustFile = self["--tls-ca"]

@@ -244,6 +244,42 @@ struct InteropTests {
     }
   }
 
+  @Test("a topic is asked by either side, and taken by who has declared it only")
+  func topics() async throws {
+    try await Self.withFolder { folder in
+      let maker = try await Self.maker(in: folder, more: ["--interest", "option/BTC", "--interest", "future/BTC"])
+      for (topic, code) in [("option/BTC", nil), ("option/ETH", "POLICY"), ("not a topic", "MALFORMED")] {
+        let peer = try PythonPeer(
+          Self.initiate(maker, ["--topic", topic]), in: folder, name: "python-\(code ?? "asks")")
+        let outcome = try await peer.outcome()
+        #expect(outcome["traded"]?.boolValue == (code == nil), "\(topic): \(outcome.serialized())")
+        if let code { #expect(outcome["rejected"] == .array([.string(code)]), "\(topic): \(outcome.serialized())") }
+      }
+      await maker.stop()
+      let python = try PythonPeer(
+        ["respond", "--port", "0", "--quote-bid", "100", "--quote-ask", "110", "--interest", "option/BTC"],
+        in: folder, name: "python")
+      let did = try await python.child.line { $0["event"]?.stringValue == "listening" }["did"]?.stringValue ?? ""
+      let taker = try await RunningNode("taker", in: folder, endpoint: nil, ["up"])
+      _ = try await taker.call("connect", ["did": .string(did)])
+      while try await taker.call("peers")[0]?["interests"] == nil { try await Task.sleep(for: .milliseconds(10)) }
+      let asked = try await taker.call(
+        "rfq",
+        ["instrument": .string(Self.instrument), "amount": "1", "side": "buy", "topic": "option/BTC"])
+      #expect(asked["asks"]?[0]?["price"]?.stringValue == "0.0110", "\(asked.serialized())")
+      let group = try #require(asked["group"])
+      let taken = try await taker.call("accept", ["group": group])
+      #expect(taken["taken"]?[0]?["state"]?.stringValue == "filled", "\(taken.serialized())")
+      await #expect(throws: ControlError.self) {
+        try await taker.call(
+          "rfq",
+          ["instrument": .string(Self.instrument), "amount": "1", "side": "buy", "topic": "option/ETH"])
+      }
+      await taker.stop()
+      await python.child.stop()
+    }
+  }
+
   @Test("Python agrees with itself, and with the recorded handshakes where they are")
   func pythonSelfTest() async throws {
     try await Self.withFolder { folder in

@@ -36,7 +36,18 @@ struct RefusalTests {
     .init(testDescription: "hedge", answer: .reject(.policy)) { request, _ in
       request.hedge = Hedge(instrument: "BTC-PERPETUAL", specHash: Samples.spec, side: .sell, lots: 1)
     },
-    .init(testDescription: "topic", answer: .reject(.policy)) { request, _ in request.isTopic = true },
+    .init(testDescription: "no topic", answer: .reject(.malformed)) { request, _ in request.isTopic = true },
+    .init(testDescription: "a topic not declared", answer: .reject(.policy)) { request, header in
+      request.isTopic = true
+      header.extensions = [.init(id: 16, isCritical: false, value: Array("option/BTC".utf8))]
+    },
+    .init(testDescription: "a bad topic", answer: .reject(.malformed)) { request, header in
+      request.isTopic = true
+      header.extensions = [.init(id: 16, isCritical: false, value: Array("option//BTC".utf8))]
+    },
+    .init(testDescription: "a topic beside a name", answer: .nothing) { _, header in
+      header.extensions = [.init(id: 16, isCritical: false, value: Array("option//BTC".utf8))]
+    },
     .init(testDescription: "anonymous", answer: .reject(.policy)) { request, _ in request.isDisclosed = false },
     .init(testDescription: "blind", answer: .nothing) { request, _ in request.blindNanoseconds = 5_000_000_000 },
     .init(testDescription: "blind too long", answer: .reject(.malformed)) { request, _ in

@@ -15,8 +15,7 @@ extension Node {
   /// The durable dialogues of a group, the oldest first.
   func members(of group: [UInt8]) -> [GroupMember] {
     sessions.values.flatMap { session in
-      session.published.values.filter { $0.role == .requester && $0.request.group == group }
-        .map { GroupMember(view: $0, session: session) }
+      (session.asked[group] ?? []).compactMap { session.published[$0] }.map { GroupMember(view: $0, session: session) }
     }.sorted { ($0.view.created, $0.peer) < ($1.view.created, $1.peer) }
   }
 
@@ -68,13 +67,30 @@ extension Node {
     return try summary(of: group, failed: failed)
   }
 
-  /// The peers that `with` names: one, several, or all that are connected; `nil` for one dialogue with one of them.
+  /// Whom a request goes to: those that `with` names, all that are connected, or those that have declared the topic.
+  ///
+  /// - Returns: `nil` for one dialogue with one peer.
   func makers(_ request: ControlRequest) throws -> [String]? {
+    if let topic = try topic(request) {
+      guard request.optionalText("with") == nil, request.texts("with") == nil else {
+        throw NodeError.terms("a request goes to a topic or to those who are named, not both")
+      }
+      let interested = sessions.values.filter { $0.isSynced && $0.interests.topics.contains(topic) }
+      guard !interested.isEmpty else { throw NodeError.unknown("connected peer that has declared the topic \(topic)") }
+      return interested.map(\.peer.did.string).sorted()
+    }
     if let several = request.texts("with") { return several }
     guard request.optionalText("with") == "all" else { return nil }
     let connected = sessions.values.filter(\.isSynced).map(\.peer.did.string).sorted()
     guard !connected.isEmpty else { throw NodeError.peerUnclear([]) }
     return connected
+  }
+
+  /// The topic that a request is addressed to.
+  func topic(_ request: ControlRequest) throws(NodeError) -> Topic? {
+    guard let text = request.optionalText("topic") else { return nil }
+    guard let topic = Topic(text) else { throw .terms("'\(text)' is no topic: option/BTC is one") }
+    return topic
   }
 
   // MARK: Taking
@@ -142,10 +158,8 @@ extension Node {
   /// The group whose id begins with `text`.
   func group(_ text: String) throws(NodeError) -> [UInt8] {
     var found: Set<[UInt8]> = []
-    for session in sessions.values {
-      for view in session.published.values where view.role == .requester && text.count >= 4 {
-        if view.request.group.hex.hasPrefix(text) { found.insert(view.request.group) }
-      }
+    for session in sessions.values where text.count >= 4 {
+      found.formUnion(session.asked.keys.filter { $0.hex.hasPrefix(text) })
     }
     guard let first = found.first else { throw .unknown("group \(text)") }
     guard found.count == 1 else { throw .terms("several groups begin with \(text): give more of the id") }

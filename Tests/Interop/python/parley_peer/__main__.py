@@ -48,6 +48,7 @@ def run_initiate(arguments: argparse.Namespace) -> int:
         side=arguments.side,
         rounds=arguments.rounds,
         blind_ns=arguments.blind_ms * 1_000_000,
+        topic=arguments.topic,
         counters=arguments.counter,
         counters_by=arguments.counter_by,
         accept=not arguments.no_accept,
@@ -99,6 +100,7 @@ def run_respond(arguments: argparse.Namespace) -> int:
         connections=arguments.connections,
         lifetime=arguments.lifetime,
         deadline=arguments.deadline,
+        interests=arguments.interest,
         refuse_session=arguments.refuse_session,
         retries=arguments.retries,
         document_in_message2=arguments.document_in_m2,
@@ -164,6 +166,7 @@ def parse_arguments() -> argparse.Namespace:
     taker.add_argument("--lots", type=int, default=1)
     taker.add_argument("--side", choices=list(SIDES), default="buy")
     taker.add_argument("--rounds", type=int, default=3)
+    taker.add_argument("--topic", help="ask by this topic, not by name")
     taker.add_argument("--blind-ms", type=int, default=0, help="how long quotes stay hidden, at most 5,000")
     taker.add_argument("--counter", type=int, action="append", default=[], metavar="TICKS")
     taker.add_argument("--counter-by", type=int, action="append", default=[], metavar="TICKS")
@@ -184,6 +187,7 @@ def parse_arguments() -> argparse.Namespace:
     maker.add_argument("--quote-bid", type=int, required=True)
     maker.add_argument("--quote-ask", type=int, required=True)
     answers = ("meet", "accept", "hold", "reject", "pass", "cancel-all", "ignore")
+    maker.add_argument("--interest", action="append", default=[], help="a topic that this side may be asked by")
     maker.add_argument("--on-counter", choices=answers, default="meet")
     maker.add_argument("--life-ms", type=int, default=2000)
     maker.add_argument("--repair", action="store_true", help="agree to the repair of whatever freezes")

@@ -138,6 +138,7 @@ class TakerPlan:
     request_life_ns: int = 60 * SECOND
     blind_ns: int = 0
     early: bool = False
+    topic: str | None = None
     counter_life_ns: int = 2 * SECOND
     accept_late_by: float | None = None
     drop: str | None = None
@@ -159,7 +160,7 @@ async def take(dealing: Dealing, plan: TakerPlan) -> Dialogue | None:
         if name != "sync":
             return None
     dialogue = desk.request(
-        plan.legs, (plan.lots, plan.lots), SIDES[plan.side], plan.rounds, plan.request_life_ns, plan.blind_ns
+        plan.legs, (plan.lots, plan.lots), SIDES[plan.side], plan.rounds, plan.request_life_ns, plan.blind_ns, plan.topic
     )
     await dealing.flush()
     offer = await _next_offer(trader, dialogue)

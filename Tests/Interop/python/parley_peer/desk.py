@@ -42,6 +42,7 @@ from .payload import (
     terms_digest,
 )
 from .session import Session
+from .topics import extension, topic_of
 from .statement import NO_HASH, PAIR_DIALOGUE, Code, Header, Kind, Statement, code_name, dialogue_id, malformed_id
 
 Event = Callable[..., None]
@@ -67,6 +68,7 @@ class Desk:
         self._owed: list[tuple[bytes, bytes, bool]] = []
         self.dialogues: dict[bytes, Dialogue] = {}
         self.spec_hash: Callable[[str], bytes | None] = spec_hash
+        self.interests: frozenset[str] = frozenset()
         self._pair_strand = Strand()
         self._event = event
         self._now = 0
@@ -78,7 +80,9 @@ class Desk:
 
     # Signing
 
-    def sign(self, kind: int, content: Payload, dialogue: Dialogue | None, expiry: int = 0) -> Statement:
+    def sign(
+        self, kind: int, content: Payload, dialogue: Dialogue | None, expiry: int = 0, topic: str | None = None
+    ) -> Statement:
         """Signs the next statement of a dialogue, or of dialogue 0, and puts it out."""
         strand = self._pair_strand if dialogue is None else dialogue.mine
         header = Header(
@@ -93,6 +97,7 @@ class Desk:
             created=self.now(),
             expiry=expiry,
             document_hash=self.signer.identity.document_hash,
+            ext=extension(topic),
         )
         return self.submit(header, content, strand)
 
@@ -108,14 +113,15 @@ class Desk:
         self._event("sent", kind=_kind_name(header.kind), id=statement.id.hex(), seq=header.seq)
 
     def request(
-        self, legs: tuple[Leg, ...], lots: tuple[int, int], side: int, rounds: int, life_ns: int, blind_ns: int = 0
+        self, legs: tuple[Leg, ...], lots: tuple[int, int], side: int, rounds: int, life_ns: int, blind_ns: int = 0,
+        topic: str | None = None,
     ) -> Dialogue:
         nonce = secrets.token_bytes(16)
-        content = QuoteRequest(nonce, nonce, legs, lots[0], lots[1], side, rounds, blind_ns=blind_ns)
+        content = QuoteRequest(nonce, nonce, legs, lots[0], lots[1], side, rounds, int(topic is not None), blind_ns=blind_ns)
         expiry = self.now() + life_ns
         dialogue = Dialogue(dialogue_id(self.me, self.peer.did, nonce), content, NO_HASH, expiry, True)
         self.dialogues[dialogue.id] = dialogue
-        statement = self.sign(Kind.QUOTE_REQUEST, content, dialogue, expiry)
+        statement = self.sign(Kind.QUOTE_REQUEST, content, dialogue, expiry, topic)
         dialogue.request_id = statement.id
         dialogue.created = Header.decode(statement.header_bytes).created
         return dialogue
@@ -351,11 +357,14 @@ class Desk:
             return Code.LIMIT
         if header.expiry - header.created > 3600 * SECOND:
             return Code.LIMIT
-        plain = (request.hedge, request.addressing, request.disclosed, request.settlement)
-        if plain != (None, 0, True, 0):
+        if (request.hedge, request.disclosed, request.settlement) != (None, True, 0):
             return Code.POLICY
         if request.witnesses or request.slot_key is not None:
             return Code.WITNESS
+        if request.addressing:
+            topic = topic_of(header)
+            if topic not in self.interests:
+                return Code.MALFORMED if topic is None else Code.POLICY
         if fault := self._clock_fault(header, now):
             return fault
         known = all(self.spec_hash(leg.instrument) == leg.spec_hash for leg in request.legs)

@@ -63,6 +63,7 @@ class RespondJob:
     deadline: float = HANDSHAKE_DEADLINE
     chunk: int = MAX_BODY
     spec_hashes: dict[str, bytes] = field(default_factory=dict)
+    interests: list[str] = field(default_factory=list)
     refuse_session: int | None = None
     retries: int = 0
     document_in_message2: bool = False
@@ -215,8 +216,11 @@ class _Maker:
             self._traders[did] = Trader(self.signer, connection.peer, self._log, desk)
             self._traders[did].desk.spec_hash = self._spec_hash
             self._traders[did].desk.session.repairs = self._job.plan.repairs
+            self._traders[did].desk.interests = frozenset(self._job.interests)
         trader = self._traders[did]
         trader.events = asyncio.Queue()
+        if self._job.interests:
+            connection.streams.declare(self._job.interests)
         try:
             async with dealing(trader, connection) as at:
                 if misbehaviour is not None and misbehaviour.act is not None:

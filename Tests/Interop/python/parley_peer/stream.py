@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from .errors import NegotiationError, RecordError
+from .topics import INTERESTS, decode_interests, encode_interests
 from .wire import u32
 from .yamux import Stream, Yamux
 
@@ -207,6 +208,25 @@ class Pinger(Protocol):
         self.streams.round_trips.append(time.monotonic() - self.streams.asked)
 
 
+class Interests(Protocol):
+    """What the peer may be asked by topic; the newest message counts."""
+
+    def __init__(self, streams: Streams, stream: Stream) -> None:
+        super().__init__(streams, stream)
+        self._assembler = Assembler()
+
+    def received(self, content: bytes) -> None:
+        try:
+            for message in self._assembler.receive(content):
+                self.stream.consume(4 + len(message))
+                self.streams.interests = decode_interests(message)
+        except (NegotiationError, RecordError):
+            self.stream.reset()
+
+    def finished(self) -> None:
+        self.stream.finish()
+
+
 class Witnessing(Protocol):
     """Questions of a client; each is answered at once. One that is none ends the stream."""
 
@@ -245,7 +265,8 @@ class Streams:
     """One side of a channel: `receive` takes APP bodies, `take` gives what goes into the next ones."""
 
     def __init__(self, initiator: bool) -> None:
-        self.names = [PING] if not initiator else [NEGOTIATE, PING]
+        self.names = [PING, INTERESTS] if not initiator else [NEGOTIATE, PING, INTERESTS]
+        self.interests: list[str] = []
         self.messages: deque[bytes] = deque()
         self.assembler = Assembler()
         self.negotiation: Stream | None = None
@@ -281,7 +302,13 @@ class Streams:
             return Echo(self, stream)
         if name == WITNESS and self._witness is not None:
             return Witnessing(self, stream, self._witness)
-        return None
+        return Interests(self, stream) if name == INTERESTS else None
+
+    def declare(self, topics: list[str]) -> None:
+        """Says once what this side may be asked by topic."""
+        stream = self.open(INTERESTS, Draining)
+        stream.write(frame(encode_interests(topics)))
+        stream.finish()
 
     def serve_witness(self, answer: Callable[[bytes], bytes]) -> None:
         """Answers questions about slots."""
