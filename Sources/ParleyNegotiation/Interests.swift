@@ -36,7 +36,7 @@ public struct Topic: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// What one side of a channel is interested in: a message of `/parley/interests/1`
-/// (docs/protocol/negotiation.md section 7.3).
+/// (docs/protocol/negotiation.md section 7.4).
 ///
 ///     [1, [topic, topic, ...]]
 public struct Interests: Hashable, Sendable {
@@ -112,7 +112,7 @@ extension Header {
 }
 
 extension PairSession {
-  /// Why a request that is addressed to a topic is not taken here (section 7.3); `nil` when it is, or names this node.
+  /// Why a request that is addressed to a topic is not taken here (section 7.4); `nil` when it is, or names this node.
   func topicFault(_ request: QuoteRequest, _ header: Header) -> Fault? {
     guard request.isTopic else { return nil }
     do throws(Fault) {

@@ -171,7 +171,7 @@ extension PairSession {
     }
     guard let live = dialogue.myOffer, live.id == accept.offer else { return .decline(Fault(.unknown, field: 101)) }
     if now > live.expiry, live.offer.witness == nil { return .decline(Fault(.late)) }
-    if let fault = Self.blindFault(header, dialogue) { return .decline(fault) }
+    if let fault = Self.blindFault(statement.header, dialogue) { return .decline(fault) }
     if live.offer.mode == .indicative { return .decline(Fault(.indicative)) }
     do throws(Fault) {
       let terms = try Terms(

@@ -69,7 +69,7 @@ final class PeerSession {
   private var channelNumber = 0
   private var timer: ScheduledWork?
   /// When each slot was asked about last, by its id.
-  private var asked: [Hash256: ContinuousClock.Instant] = [:]
+  private var questioned: [Hash256: ContinuousClock.Instant] = [:]
   private var watch = ClockWatch(wall: .now, steady: PeerSession.steady())
 
   /// The dialogues as far as they are durable.
@@ -395,10 +395,10 @@ final class PeerSession {
   func dueSlotQuestions() -> [SlotQuestion] {
     guard queue.isEmpty else { return [] }
     let (questions, now) = (engine.slotQuestions(now: .now), ContinuousClock.now)
-    asked = asked.filter { slot, _ in questions.contains { $0.slot.id == slot } }
+    questioned = questioned.filter { slot, _ in questions.contains { $0.slot.id == slot } }
     return questions.filter { question in
-      if let last = asked[question.slot.id], last.duration(to: now) < WitnessTimes.question { return false }
-      asked[question.slot.id] = now
+      if let last = questioned[question.slot.id], last.duration(to: now) < WitnessTimes.question { return false }
+      questioned[question.slot.id] = now
       return true
     }
   }

@@ -42,9 +42,11 @@ enum BenchTrade {
     let each = try await single.deal(deals, width: width)
     await single.stop()
     print("\n\(width) dialogues in flight")
-    print("  a sync for each submission: \(Int(each.rate)) trades/s, \(Int(each.cpu)) us of processor a trade, both nodes")
+    print(
+      "  a sync for each submission: \(Int(each.rate)) trades/s, \(Int(each.cpu)) us of processor a trade, both nodes")
     print("  group commit:               \(Int(grouped.rate)) trades/s, \(Int(grouped.cpu)) us of processor a trade")
-    print("  ratio \(format(grouped.rate / each.rate)); the processors alone would carry at most \(Int(2e6 / grouped.cpu))")
+    print(
+      "  ratio \(format(grouped.rate / each.rate)); the processors alone would carry at most \(Int(2e6 / grouped.cpu))")
   }
 }
 

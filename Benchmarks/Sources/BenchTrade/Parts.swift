@@ -59,8 +59,9 @@ struct Parts {
   /// Prints the parts, their sum, and the whole beside it.
   func report(_ deals: [Double]) {
     for part in means {
-      print("  \(part.name.padding(toLength: 34, withPad: " ", startingAt: 0))"
-        + "\(format(part.sum / Double(totals.count))) us on average")
+      print(
+        "  \(part.name.padding(toLength: 34, withPad: " ", startingAt: 0))"
+          + "\(format(part.sum / Double(totals.count))) us on average")
     }
     let (parts, whole) = (totals.sorted(), deals.sorted())
     for (name, share) in [("median", 0.5), ("99.9th percentile", 0.999)] {

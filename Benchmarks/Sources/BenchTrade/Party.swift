@@ -23,6 +23,7 @@ final class Party {
   /// - Parameters:
   ///   - folder: Where both live.
   ///   - isSingle: Whether every submission to a journal is a transaction of its own.
+  /// - Throws: What went wrong; nothing is left running that was not reached.
   init(_ folder: URL, isSingle: Bool) async throws {
     let socket = try ListeningSocket()
     let homes = try Self.makeHomes(folder, endpoint: "ws://\(socket.address)")
@@ -79,7 +80,8 @@ final class Party {
 
   /// Asks and accepts `count` times, `width` deals at a time.
   func deal(_ count: Int, width: Int) async throws -> Outcome {
-    let before = try Self.processorTime(of: ProcessInfo.processInfo.processIdentifier)
+    let before =
+      try Self.processorTime(of: ProcessInfo.processInfo.processIdentifier)
       + Self.processorTime(of: maker.identifier)
     let clock = ContinuousClock()
     let start = clock.now
@@ -89,7 +91,8 @@ final class Party {
         group.addTask {
           var times: [Double] = []
           for _ in stride(from: worker, to: count, by: width) {
-            times.append(try await clock.measure { try await Self.dealOnce(taker, instrument, makerDID) } / .microseconds(1))
+            times.append(
+              try await clock.measure { try await Self.dealOnce(taker, instrument, makerDID) } / .microseconds(1))
             // The acknowledgements of the last deal should not meet the next one.
             if width == 1 { try await Task.sleep(for: .milliseconds(3)) }
           }
@@ -99,7 +102,8 @@ final class Party {
       return try await group.reduce(into: []) { $0 += $1 }
     }
     let took = start.duration(to: clock.now) / .seconds(1)
-    let after = try Self.processorTime(of: ProcessInfo.processInfo.processIdentifier)
+    let after =
+      try Self.processorTime(of: ProcessInfo.processInfo.processIdentifier)
       + Self.processorTime(of: maker.identifier)
     return Outcome(times: times, rate: Double(count) / took, cpu: (after - before) * 1e6 / Double(count))
   }

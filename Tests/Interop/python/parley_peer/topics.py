@@ -1,4 +1,4 @@
-"""Requests to a topic, and the declaration of interests (negotiation.md §7.3)."""
+"""Requests to a topic, and the declaration of interests (negotiation.md §7.4)."""
 
 from __future__ import annotations
 
