@@ -51,7 +51,8 @@ extension PairSession {
     if header.created.nanoseconds(to: header.expiry) > QuoteRequest.lifeLimit {
       return .reject(Fault(.limit, field: 11))
     }
-    if let fault = Self.unserved(request) ?? topicFault(request, header) ?? witnessFault(request) { return .reject(fault) }
+    let fault = Self.unserved(request) ?? topicFault(request, header) ?? witnessFault(request)
+    if let fault { return .reject(fault) }
     if !takesWitnesses(of: request) { return .reject(Fault(.witness, field: 112, "not a witness that is taken here")) }
     if let fault = clockFault(header, now) { return .reject(fault) }
     if let instruments = policy.instruments {

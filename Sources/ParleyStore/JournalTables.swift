@@ -157,17 +157,15 @@ final class JournalTables {
 
   /// The newest entry of a kind.
   func lastEntry(kind: UInt8) throws(StoreError) -> Entry? {
-    let last = try kind == 1 ? lastSequence("SELECT sequence FROM entry WHERE kind = ?1 ORDER BY sequence DESC LIMIT 1", kind)
-      : lastSequence(
-        """
-        SELECT sequence FROM entry INDEXED BY entry_by_kind WHERE kind = ?1 AND kind <> 1 ORDER BY sequence DESC LIMIT 1
-        """, kind)
+    let rows: StaticString = "SELECT sequence FROM entry WHERE kind = ?1 ORDER BY sequence DESC LIMIT 1"
+    let others: StaticString =
+      """
+      SELECT sequence FROM entry INDEXED BY entry_by_kind WHERE kind = ?1 AND kind <> 1 ORDER BY sequence DESC LIMIT 1
+      """
+    let query = try database.prepare(kind == 1 ? rows : others)
+    let last = try query.first(.integer(Int64(kind))) { row throws(StoreError) in try row.unsigned(0) }
     guard let last else { return nil }
     return try entry(last)
-  }
-
-  private func lastSequence(_ sql: StaticString, _ kind: UInt8) throws(StoreError) -> UInt64? {
-    try database.prepare(sql).first(.integer(Int64(kind))) { row throws(StoreError) in try row.unsigned(0) }
   }
 
   private static func entry(_ row: SQLiteStatement.Row) throws(StoreError) -> Entry {

@@ -20,7 +20,10 @@ struct TreeBlock {
 
   /// Takes up the tree of `size` entries.
   ///
-  /// - Parameter read: Gives what is stored in a row.
+  /// - Parameters:
+  ///   - size: Entries of the journal.
+  ///   - read: Gives what is stored in a row.
+  /// - Throws: ``StoreError/corrupt(_:)`` when the last row holds too little, or what `read` throws.
   init(size: UInt64, read: (Int64) throws(StoreError) -> [UInt8]?) throws(StoreError) {
     let (block, offset) = Self.place(of: MerkleTree.nodeCount(size: size))
     self.block = block

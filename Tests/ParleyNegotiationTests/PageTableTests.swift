@@ -127,6 +127,11 @@ struct PageTableTests {
       { .quoteCancel(QuoteCancel(offer: $0.offer?.id ?? .zero, code: .none)) },
       { _ in .quoteCancel(QuoteCancel(offer: Samples.spec, code: .none)) },
     ],
+    // The stages have no Accept in look: LookTests have.
+    "Withdraw": [
+      { _ in .withdraw(Withdraw(accept: Samples.spec, code: .none)) },
+      { .withdraw(Withdraw(accept: $0.accept?.id ?? Samples.spec, code: .none)) },
+    ],
     "Pass": [{ _ in .pass(Pass(code: .price)) }],
     "Reject": [
       { place in

@@ -87,7 +87,10 @@ struct DamageTests {
       ("DELETE FROM tree WHERE block = 1", .node(sequence: 32, level: 0)),
       ("INSERT INTO tree VALUES (100000, zeroblob(32))", .surplusNode(position: 1_394)),
       ("INSERT INTO tree VALUES (-1, zeroblob(32))", .file("the tree begins with row -1")),
-      ("UPDATE tree SET hashes = CAST(hashes || zeroblob(1) AS BLOB) WHERE block = 22", .file("the tree ends within a hash")),
+      (
+        "UPDATE tree SET hashes = CAST(hashes || zeroblob(1) AS BLOB) WHERE block = 22",
+        .file("the tree ends within a hash")
+      ),
       ("UPDATE head SET root = zeroblob(32)", .head(size: 700)),
       ("UPDATE head SET time = time + 1", .head(size: 700)),
       ("UPDATE head SET size = 699", .head(size: 699)),
