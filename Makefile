@@ -22,7 +22,7 @@ bench: ## Run the benchmarks in release; NAME=BenchJournal runs one, ARGS goes t
 fuzz: ## Run every fuzz target for SECONDS each (20) or RUNS executions; TARGET=FuzzEntry runs one
 	@RUNS="$(RUNS)" scripts/fuzz $(or $(TARGET),all) $(or $(SECONDS),20)
 
-check: ## Format, the models of the negotiation, tests, all WebSocket conformance cases, tests under two sanitizers, Fuzz and Benchmarks
+check: ## Format, the models of the negotiation, tests, a million simulated negotiations, all WebSocket conformance cases, tests under two sanitizers, Fuzz and Benchmarks
 	@scripts/check
 
 clean: ## Remove what was built here; the OpenSSL and the Python packages in the user's cache stay

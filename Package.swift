@@ -21,12 +21,18 @@ let library = common + [.strictMemorySafety()]
 let openSSL = Context.packageDirectory + "/.deps/openssl/lib"
 let linkOpenSSL: [LinkerSetting] = [.unsafeFlags(["-L", openSSL, "-Xlinker", "-rpath", "-Xlinker", openSSL])]
 
+// The simulator's tests break rules of the session on purpose (Sources/ParleyNegotiation/RuleBreak.swift). A release
+// build has no place to ask for it.
+let ruleBreaks: SwiftSetting = .define("PARLEY_RULE_BREAKS", .when(configuration: .debug))
+
 /// A library target of the house, under the strict settings.
 ///
 /// Rounding a `Double` calls the C library's maths, which nothing links where neither Glibc nor Foundation is imported.
-func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+func room(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil, settings: [SwiftSetting] = []
+) -> Target {
   .target(
-    name: name, dependencies: dependencies, resources: resources, swiftSettings: library,
+    name: name, dependencies: dependencies, resources: resources, swiftSettings: library + settings,
     linkerSettings: [.linkedLibrary("m")])
 }
 
@@ -34,11 +40,12 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [
 ///
 /// A room whose tests carry data files keeps them in `Vectors`.
 func tests(
-  _ room: String, _ more: [Target.Dependency] = [], vectors: Bool = false, exclude: [String] = []
+  _ room: String, _ more: [Target.Dependency] = [], vectors: Bool = false, exclude: [String] = [],
+  settings: [SwiftSetting] = []
 ) -> Target {
   .testTarget(
     name: room + "Tests", dependencies: [.init(stringLiteral: room), "TestSupport"] + more, exclude: exclude,
-    resources: vectors ? [.copy("Vectors")] : nil, swiftSettings: common, linkerSettings: linkOpenSSL)
+    resources: vectors ? [.copy("Vectors")] : nil, swiftSettings: common + settings, linkerSettings: linkOpenSSL)
 }
 
 let package = Package(
@@ -75,7 +82,7 @@ let package = Package(
     room("ParleyWebSocket", ["ParleyWire", "ParleyCrypto", "CZlib"]),
     room("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"]),
     room("ParleyPeer", ["ParleyWire", "ParleyCrypto", "ParleyNoise"]),
-    room("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    room("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"], settings: [ruleBreaks]),
     room("ParleyMarket", ["ParleyWire", "ParleyCrypto"]),
     room("ParleyOptions", ["CMath"]),
     room("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
@@ -85,6 +92,14 @@ let package = Package(
     room(
       "ParleyIO", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyWebSocket", "ParleyPeer", "COpenSSL", "CLinux"]),
     room("ParleyStore", ["ParleyWire", "ParleyCrypto", "ParleyJournal", "CSQLite"]),
+
+    // Beside floor 3, for tests only: no product has it.
+    room(
+      "ParleySimulation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity", "ParleyNegotiation"],
+      settings: [ruleBreaks]),
+    .executableTarget(
+      name: "parley-simulation", dependencies: ["ParleySimulation"], swiftSettings: library,
+      linkerSettings: linkOpenSSL),
 
     // Floor 4.
     room(
@@ -124,6 +139,7 @@ let package = Package(
     tests("ParleyHandshake", ["ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyIdentity"]),
     tests("ParleyPeer", ["ParleyWire", "ParleyCrypto", "ParleyNoise"]),
     tests("ParleyNegotiation", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),
+    tests("ParleySimulation", ["ParleyNegotiation"], settings: [ruleBreaks]),
     tests("ParleyMarket", ["ParleyWire"]),
     tests("ParleyOptions", ["ParleyWire"], vectors: true, exclude: ["python"]),
     tests("ParleyJournal", ["ParleyWire", "ParleyCrypto", "ParleyIdentity"]),

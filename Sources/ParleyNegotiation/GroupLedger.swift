@@ -71,7 +71,8 @@ extension PairSession {
   func checkCap(_ dialogue: Dialogue, _ lots: Int64) throws(NegotiationError) {
     guard dialogue.role == .requester else { return }
     let group = dialogue.request.group
-    let ledger = state.ledger(of: group, without: dialogue.id) + groupsElsewhere(group)
+    var ledger = state.ledger(of: group, without: dialogue.id) + groupsElsewhere(group)
+    if breaks(.forgetsDoubt) { ledger.inDoubt = 0 }
     guard lots <= ledger.free else { throw .overCap(free: ledger.free) }
   }
 

@@ -146,9 +146,9 @@ extension PairSession {
   private mutating func receive(
     _ sync: Sync, _ frame: [UInt8], _ now: UnixNanoseconds, _ outcome: inout Outcome
   ) {
-    if let code = conflict(with: sync) { return freeze(code, evidence: frame, now, &outcome) }
+    if let code = conflict(with: sync), !breaks(.believesSync) { return freeze(code, evidence: frame, now, &outcome) }
     if state.peerIncarnation == nil { record(.peerBegan(incarnation: sync.incarnation), now, &outcome) }
-    if sync.received > state.acknowledged {
+    if sync.received > state.acknowledged, sync.received <= state.sent {
       record(.acknowledged(n: sync.received, link: sync.receivedLink), now, &outcome)
     }
     if sync.sent > state.received { announced = (sync.sent, sync.sentLink) }

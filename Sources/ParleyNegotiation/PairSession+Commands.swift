@@ -192,6 +192,9 @@ extension PairSession {
     if let result = try repeated(order) { return result }
     let now = journalTime(now)
     try checkReady(binding: false, now)
+    if breaks(.cancelsAfterConfirm), let trade = state.dialogues[id]?.trade, !trade.isAcceptor {
+      return finish(.quoteCancel(QuoteCancel(offer: trade.offer, code: code)), id, UnixNanoseconds(0), order, now)
+    }
     let dialogue = try openDialogue(id, now)
     guard let live = aliveMine(dialogue, now) else { throw .noLiveOffer }
     try checkNotHeld(dialogue, now)

@@ -118,7 +118,7 @@ extension PairSession {
     guard state.isFromPeer(header) else { return (.reject(Fault(.key, field: 4)), nil) }
     guard header.fromKey.hasSameBytes(as: peer.keyFragment) else { return (.reject(Fault(.key, field: 5)), nil) }
     guard header.docHash.bytes == peer.documentHash else { return (.reject(Fault(.key, field: 12)), nil) }
-    guard envelope.isSigned(by: peer) else { return (.reject(Fault(.signature)), nil) }
+    guard envelope.isSigned(by: peer, signatures) else { return (.reject(Fault(.signature)), nil) }
     let isAccept = header.kind == Kind.accept.rawValue
     func refuse(_ fault: Fault) -> Judgement { isAccept ? .decline(fault) : .reject(fault) }
     if header.extensions.contains(where: \.isCritical) { return (refuse(Fault(.critical, field: 13)), nil) }

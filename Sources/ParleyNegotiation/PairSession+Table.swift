@@ -167,11 +167,14 @@ extension PairSession {
     case .open: break
     }
     if dialogue.pending != nil { return .decline(Fault(.crossed)) }
+    if breaks(.acceptsByDialogue), dialogue.myOffer != nil { return .confirm }
     if let end = dialogue.myDeadOffers[accept.offer] {
+      if breaks(.confirmsDeadOffers) || (end == .expired && breaks(.confirmsAfterTheEnd)) { return .confirm }
       return .decline(Fault(dialogue.hasStamp(of: accept.offer) ? .witness : Self.code(for: end)))
     }
     guard let live = dialogue.myOffer, live.id == accept.offer else { return .decline(Fault(.unknown, field: 101)) }
-    if now > live.expiry, live.offer.witness == nil { return .decline(Fault(.late)) }
+    let isLate = now > live.expiry && live.offer.witness == nil
+    if isLate, !breaks(.confirmsAfterTheEnd) { return .decline(Fault(.late)) }
     if let fault = Self.blindFault(statement.header, dialogue) { return .decline(fault) }
     if live.offer.mode == .indicative { return .decline(Fault(.indicative)) }
     do throws(Fault) {
@@ -205,7 +208,7 @@ extension PairSession {
       embedded.header.to.hasSameBytes(as: state.peer)
     else { return .reject(Fault(.malformed, field: 101)) }
     // Whether I signed it is between me and my key: nothing that the peer says about it counts.
-    guard embedded.envelope.isSigned(by: signer.identity) else { return .freeze(.forged) }
+    guard embedded.envelope.isSigned(by: signer.identity, signatures) else { return .freeze(.forged) }
     guard let dialogue else { return .freeze(.lostSelf) }
     if dialogue.declined.contains(embedded.id) { return .freeze(.equivocation) }
     if let trade = dialogue.trade, trade.isAcceptor, trade.accept == embedded.id {

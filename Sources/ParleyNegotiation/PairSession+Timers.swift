@@ -19,7 +19,7 @@ extension PairSession {
   }
 
   /// When something ends, or is overdue.
-  var nextEnding: UnixNanoseconds? {
+  package var nextEnding: UnixNanoseconds? {
     guard state.frozen == nil else { return nil }
     var next: UnixNanoseconds?
     func note(_ time: UnixNanoseconds) { next = min(next ?? time, time) }
@@ -76,7 +76,10 @@ extension PairSession {
       if let theirs = dialogue.peerLive, now >= clock.end(of: theirs.expiry) {
         record(.ended(id, .peerOffer), now, &outcome)
       }
-      if isPast(dialogue, now) { record(.ended(id, .dialogue), now, &outcome) }
+      if isPast(dialogue, now), !breaks(.neverEnds) { record(.ended(id, .dialogue), now, &outcome) }
+      if let pending = dialogue.pending, now >= overdueTime(pending), breaks(.timeoutVoidsAccepts) {
+        state.dialogues[id]?.pending = nil
+      }
       if let pending = dialogue.pending, now >= overdueTime(pending), reported.insert(pending.accept).inserted {
         outcome.events.append(.overdue(id, accept: pending.accept))
       }

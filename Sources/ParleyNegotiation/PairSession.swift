@@ -59,6 +59,12 @@ public struct PairSession: ~Copyable {
   var gaps: [UnixNanoseconds] = []
   /// What has been reported as overdue or unacknowledged since the start.
   var reported: Set<StatementID> = []
+  /// How signatures are checked.
+  package var signatures: any SignatureCheck = IdentityKeys()
+  #if PARLEY_RULE_BREAKS
+    /// The rule that this session breaks on purpose.
+    package var broken: RuleBreak?
+  #endif
 
   /// Creates a session that knows nothing of its past.
   ///

@@ -58,9 +58,7 @@ public struct Envelope: Hashable, Sendable {
 
   /// Whether the signature is `identity`'s, in its suite.
   public func isSigned(by identity: PeerIdentity) -> Bool {
-    signature.suite == identity.suite
-      && identity.isValid(
-        signature, for: Statement.signedBytes(id: id, suite: identity.suite), context: Statement.signatureContext)
+    isSigned(by: identity, IdentityKeys())
   }
 
   /// The id under which bytes count that cannot be cut.

@@ -29,6 +29,7 @@ enum Rules {
         "ParleyWire", "ParleyCrypto", "ParleyNoise", "ParleyWebSocket", "ParleyPeer", "COpenSSL", "CLinux",
       ],
       "ParleyStore": ["ParleyWire", "ParleyCrypto", "ParleyJournal", "CSQLite"],
+      "ParleySimulation": identity.union(["ParleyNegotiation"]), "parley-simulation": ["ParleySimulation"],
       "ParleyNode": identity.union(["ParleyNoise"]).union(machines).union(drivers),
       "Parley": identity.union(["ParleyNoise"]).union(machines).union(drivers).union(["ParleyNode"]),
       "parley": ["Parley"],
@@ -43,9 +44,9 @@ enum Rules {
       "ParleyWebSocket", "ParleyHandshake", "ParleyPeer", "ParleyNegotiation", "ParleyMarket", "ParleyOptions",
       "ParleyJournal", "ParleyDesk",
     ],
-    ["ParleyIO", "ParleyStore"],
+    ["ParleyIO", "ParleyStore", "ParleySimulation"],
     ["ParleyNode", "Parley"],
-    ["parley"],
+    ["parley", "parley-simulation"],
   ]
 
   /// What the floors from the third up may import of the system. Below it there is no clock, file, socket or thread.
@@ -158,12 +159,13 @@ enum Rules {
       .joined(separator: " ")
     var found: [String: Set<String>] = [:]
     let targets =
-      /(?:room\(|\.target\(\s*name:|\.systemLibrary\(\s*name:|\.executableTarget\(\s*name:)\s*"(\w+)"(?:,\s*(?:dependencies:\s*)?\[([^\]]*)\])?/
+      /(?:room\(|\.target\(\s*name:|\.systemLibrary\(\s*name:|\.executableTarget\(\s*name:)\s*"([\w-]+)"(?:,\s*(?:dependencies:\s*)?\[([^\]]*)\])?/
     for match in text.matches(of: targets) {
       let names = (match.2 ?? "").matches(of: /"(\w+)"/).map { String($0.1) }
       found[String(match.1)] = Set(names)
     }
-    found["TestSupport"] = nil
+    // Of what is outside `Sources` nobody draws a map.
+    for outside in ["TestSupport", "websocket-echo", "websocket-client"] { found[outside] = nil }
     return found
   }
 

@@ -135,9 +135,10 @@ struct RulesTests {
         ]),
       .executableTarget(
         name: "d", dependencies: ["C"], swiftSettings: library),
+      .executableTarget(name: "d-e", dependencies: ["A"]),
       """
     #expect(
       Rules.arrows(in: SourceFile(path: "Package.swift", text: text))
-        == ["CA": [], "A": [], "B": ["A", "CA"], "C": ["A", "B"], "d": ["C"]])
+        == ["CA": [], "A": [], "B": ["A", "CA"], "C": ["A", "B"], "d": ["C"], "d-e": ["A"]])
   }
 }

@@ -4,25 +4,12 @@ import TestSupport
 
 @testable import ParleyNegotiation
 
-/// A taker and a maker over a network that cuts, delays and repeats, on machines that crash: all from one seed.
+/// A taker and a maker of whom one is given back an older copy of its journal, and the repair of their pair: all from one seed.
 ///
 /// Each machine commits its outcomes in order, several as one transaction, some time after they were made; what was
-/// not committed is lost in a crash. ``Rule`` names what can be broken on purpose, to see the checks notice.
-final class Simulation {
-  enum Rule {
-    case none
-    /// Frames leave before their rows are durable.
-    case sendBeforeDurable
-    /// Only ACKs do.
-    case acknowledgeBeforeDurable
-    /// The SYNC of a new channel does.
-    case syncBeforeDurable
-    /// A crash may fall between the rows of one outcome.
-    case splitTransactions
-    /// A crash forgets the last durable transaction too: a disk that lies.
-    case lyingDisk
-  }
-
+/// not committed is lost in a crash. Channels cut, delay and repeat. What can go wrong without a repair is
+/// `ParleySimulation`'s subject.
+final class RepairSimulation {
   final class Machine {
     let name: String
     let signer: LocalSigner
@@ -49,11 +36,6 @@ final class Simulation {
   }
 
   let seed: UInt64
-  let rule: Rule
-  /// How far each clock may be from the time that runs here.
-  let offsetBound: Int64
-  /// Whether one machine is restored to an earlier moment, once.
-  let restores: Bool
   private(set) var restorations = 0
   private(set) var repairs = 0
   var random: SplitMix64
@@ -63,16 +45,12 @@ final class Simulation {
   /// The channel that is up, by each side's count.
   var isUp = false
   var violations: [String] = []
-  var crashes = 0
 
-  init(seed: UInt64, rule: Rule = .none, restores: Bool = false) {
+  init(seed: UInt64) {
     self.seed = seed
-    self.rule = rule
-    self.restores = restores
     random = SplitMix64(seed: seed)
     // One pair in ten is further apart than is traded on: by minutes.
     let most: Int64 = seed % 10 == 9 ? 600_000_000_000 : 700_000_000
-    offsetBound = most
     taker = Machine("taker", Traders.taker, Traders.maker, offset: Int64.random(in: -most...most, using: &random))
     maker = Machine("maker", Traders.maker, Traders.taker, offset: Int64.random(in: -most...most, using: &random))
     for machine in [taker, maker] { begin(machine) }
@@ -91,19 +69,6 @@ final class Simulation {
 
   private func take(_ machine: Machine, _ outcome: Outcome) {
     guard !outcome.isEmpty else { return }
-    var outcome = outcome
-    let frames = outcome.frames
-    switch rule {
-    case .sendBeforeDurable: outcome.frames = []
-    case .acknowledgeBeforeDurable: outcome.frames.removeAll { $0.prefix(2) == [0x93, 2] }
-    case .syncBeforeDurable: outcome.frames.removeAll { $0.prefix(2) == [0x9A, 3] }
-    case .none, .splitTransactions, .lyingDisk: break
-    }
-    if outcome.frames.count != frames.count {
-      var early = outcome
-      early.frames = frames.filter { !outcome.frames.contains($0) }
-      send(machine, early)
-    }
     machine.queue.append(outcome)
   }
 
@@ -133,11 +98,8 @@ final class Simulation {
 
   /// The machine loses what was not durable, and starts again from what was.
   private func crash(_ machine: Machine) {
-    crashes += 1
     cut()
-    if rule == .splitTransactions, let torn = machine.queue.first { machine.durable.append(Array(torn.rows.prefix(1))) }
     machine.queue = []
-    if rule == .lyingDisk, machine.durable.count > 1 { machine.durable.removeLast() }
     machine.session = PairSession(signer: machine.signer, peer: machine.other.identity)
     for row in machine.durable.flatMap({ $0 }) { try! machine.session.restore(row.encoded) }
     let counters = machine.session.counters
@@ -225,7 +187,7 @@ final class Simulation {
     case 40..<72: commit(machine, chance(70) ? machine.queue.count : 1)
     case 72..<74: take(machine, machine.session.poll(now: clock(machine)))
     case 74: connect()
-    case 75: restores && restorations == 0 && chance(90) ? restore(machine) : crash(machine)
+    case 75: restorations == 0 && chance(90) ? restore(machine) : crash(machine)
     default: act(machine)
     }
   }
@@ -307,9 +269,9 @@ final class Simulation {
 
   private func heal() {
     guard violations.isEmpty else { return }
-    for round in 0..<(restores ? 12 : 6) {
+    for round in 0..<12 {
       if !isUp || round % 3 == 0 { connect() }
-      if restores { for machine in [taker, maker] { mend(machine) } }
+      for machine in [taker, maker] { mend(machine) }
       for _ in 0..<200 {
         guard [taker, maker].contains(where: { !$0.queue.isEmpty || !$0.wire.isEmpty }) else { break }
         for machine in [taker, maker] {
