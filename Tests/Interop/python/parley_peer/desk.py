@@ -117,7 +117,9 @@ class Desk:
         topic: str | None = None,
     ) -> Dialogue:
         nonce = secrets.token_bytes(16)
-        content = QuoteRequest(nonce, nonce, legs, lots[0], lots[1], side, rounds, int(topic is not None), blind_ns=blind_ns)
+        content = QuoteRequest(
+            nonce, nonce, legs, lots[0], lots[1], side, rounds, addressing=int(topic is not None), blind_ns=blind_ns
+        )
         expiry = self.now() + life_ns
         dialogue = Dialogue(dialogue_id(self.me, self.peer.did, nonce), content, NO_HASH, expiry, True)
         self.dialogues[dialogue.id] = dialogue
