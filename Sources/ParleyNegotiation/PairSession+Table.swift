@@ -145,13 +145,15 @@ extension PairSession {
     if request.side != .twoWay {
       // Who buys shows a bid, who sells an ask.
       let showsBid = (owner == .requester) == requesterBuys
-      if showsBid ? offer.ask != nil : offer.bid != nil { return Fault(.terms, field: showsBid ? 107 : 106) }
+      if showsBid, offer.ask != nil { return Fault(.terms, field: 107, "only a bid is wanted") }
+      if !showsBid, offer.bid != nil { return Fault(.terms, field: 106, "only an ask is wanted") }
     }
     for (side, field) in [(offer.bid, 106 as UInt8), (offer.ask, 107)] {
       guard let side else { continue }
-      guard (request.lotsMin...request.lotsMax).contains(side.lotsMax), Terms.net(of: side, request) != nil else {
-        return Fault(.terms, field: field)
+      guard (request.lotsMin...request.lotsMax).contains(side.lotsMax) else {
+        return Fault(.terms, field: field, "not the lots that are wanted")
       }
+      guard Terms.net(of: side, request) != nil else { return Fault(.terms, field: field, "no net price of the legs") }
     }
     return nil
   }

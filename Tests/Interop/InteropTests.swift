@@ -185,7 +185,10 @@ struct InteropTests {
       let peer = try PythonPeer(Self.initiate(maker, []), in: folder, name: "python")
       let dialogue = try await Self.first(maker) { $0["dialogue"] }
       let quoted = try await maker.call(
-        "quote", ["dialogue": dialogue, "bid": "0.0100", "ask": "0.0110", "mode": "last-look", "look_ms": 2_000])
+        "quote", ["dialogue": dialogue, "ask": "0.0110", "mode": "last-look", "look_ms": 2_000])
+      await #expect(throws: ControlError.self, "a bid was not asked for") {
+        try await maker.call("quote", ["dialogue": dialogue, "bid": "0.0100"])
+      }
       #expect(quoted["mine"]?["mode"]?.stringValue == "last-look", "\(quoted.serialized())")
       let look = try await Self.first(maker) { $0["look"] }
       #expect(look["direction"]?.stringValue == "sell")

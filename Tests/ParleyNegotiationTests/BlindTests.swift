@@ -101,7 +101,7 @@ struct BlindTests {
     var (request, id) = script.request()
     request.lotsMin = 4
     #expect(script.say(.quoteRequest(request), in: id, expiry: script.now + .seconds(60)) == .nothing)
-    #expect(throws: NegotiationError.invalid(Fault(.terms, field: 106))) {
+    #expect(throws: NegotiationError.invalid(Fault(.terms, field: 106, "not the lots that are wanted"))) {
       try script.peer.session.quote(id, Samples.twoWay(lots: 3), now: script.now)
     }
     script.peer.take(try script.peer.session.quote(id, Samples.twoWay(lots: 4), now: script.now).outcome)

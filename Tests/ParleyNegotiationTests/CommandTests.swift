@@ -143,7 +143,7 @@ struct CommandTests {
     check(maker, .invalid(Fault(.terms, field: 11, "it lives too long"))) {
       try $0.session.quote(id, Samples.twoWay(lifetime: 60_000_000_001), now: now)
     }
-    check(maker, .invalid(Fault(.terms, field: 107))) {
+    check(maker, .invalid(Fault(.terms, field: 107, "not the lots that are wanted"))) {
       try $0.session.quote(id, OfferDraft(ask: Samples.side(1, lots: 11)), now: now)
     }
     check(maker, .invalid(Fault(.terms, field: 104, "no time to look"))) {
