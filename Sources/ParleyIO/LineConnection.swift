@@ -16,7 +16,8 @@ public final class LineConnection: @unchecked Sendable {
   private var onClose: ((IOError?) -> Void)?
   private var onEnd: ((LineConnection) -> Void)?
   private var partial: [UInt8] = []
-  private var isClosed = false
+  /// Whether it has ended: nothing more is sent or received.
+  public private(set) var isClosed = false
   private var error: IOError?
 
   init(loop: EventLoop, fd: CInt) {

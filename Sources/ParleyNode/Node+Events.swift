@@ -18,7 +18,7 @@ extension Node {
     case .lookBegan(let dialogue, let look): decide(look, in: dialogue, session)
     case .traded(let trade):
       note(trade)
-      suggestHedge(after: trade)
+      reportTrade(trade, with: session)
     case .frozen:
       openBook(of: session)
       noteLostSelf(session)
@@ -96,14 +96,7 @@ extension Node {
     }
     if let fault = requestRefusal(of: session.peer.did, dialogue) { return refuse(dialogue, fault, session) }
     guard !isJournalSlow else { return refuse(dialogue, Fault(.overload, "the journal is slow"), session) }
-    do throws(MakerRefusal) {
-      let quote = try quoting.maker.quote(
-        view.request.legs, lots: quoting.lots(for: view.request, committed: committed()), side: view.request.side,
-        committed: committed(), shift: shift(for: view.request.legs, quoting), now: .now)
-      offer(bid: quote.bid, ask: quote.ask, in: view, quoting, session)
-    } catch {
-      refuse(dialogue, error.fault, session)
-    }
+    decide(occasion(view, session), quoting, session)
   }
 
   /// Answers a counter: takes it, meets it half way, or ends the talk.
@@ -114,35 +107,23 @@ extension Node {
     // What the other side would buy, this side sells, and the reverse.
     let (side, price) = counter.offer.bid.map { (Side.buy, $0) } ?? (Side.sell, counter.offer.ask ?? OfferSide.none)
     guard let net = price.net(view.request.legs) else { return }
-    let response = quoting.maker.respond(
-      to: view.request.legs, side: side, price: Ticks(net), lots: Lots(price.lotsMax), committed: committed(),
-      shift: shift(for: view.request.legs, quoting), now: .now)
-    switch response {
-    case .accept:
-      let veto = perform(session) { engine throws(NegotiationError) in
-        try engine.accept(dialogue, offer: counter.id, side: side.opposite, lots: price.lotsMax, now: .now)
-      }
-      if let veto { pass(dialogue, veto.fault.code, session) }
-    case .requote(let ticks):
-      offer(bid: side == .sell ? ticks : nil, ask: side == .buy ? ticks : nil, in: view, quoting, session)
-    case .pass(let refusal): pass(dialogue, refusal.code, session)
-    }
+    let asked = QuoteOccasion.Counter(offer: counter.id, side: side, price: Ticks(net), lots: Lots(price.lotsMax))
+    decide(occasion(view, session, counter: asked), quoting, session)
   }
 
-  private func offer(
-    bid: Ticks?, ask: Ticks?, in view: DialogueView, _ quoting: Quoting, _ session: PeerSession
-  ) {
-    let most = quoting.lots(for: view.request, committed: committed()).rawValue
+  /// Quotes in a dialogue.
+  func offer(_ terms: QuoteTerms, in view: DialogueView, _ quoting: Quoting, _ session: PeerSession) {
+    let most = min(terms.lots ?? view.request.lotsMax, view.request.lotsMax)
     func side(_ net: Ticks?, _ unwanted: RequestSide) -> OfferSide? {
-      guard view.request.side != unwanted, let net,
-        let prices = quoting.maker.prices(of: view.request.legs, making: net, now: .now)
+      guard view.request.side != unwanted, let net, most >= view.request.lotsMin,
+        let prices = quoting.strategy.prices(of: view.request.legs, making: net, now: .now)
       else { return nil }
       return OfferSide(prices: prices.map(\.rawValue), lotsMin: view.request.lotsMin, lotsMax: most)
     }
     // It must live past the blind time, or nobody can take it.
     let blind = max(0, UnixNanoseconds.now.nanoseconds(to: view.blindEnd))
-    let life = min(quoting.quoteLife + blind, Offer.firmLifeLimit)
-    var draft = OfferDraft(bid: side(bid, .buy), ask: side(ask, .sell), lifetime: life)
+    let life = min((terms.life ?? quoting.quoteLife) + blind, Offer.firmLifeLimit)
+    var draft = OfferDraft(bid: side(terms.bid, .buy), ask: side(terms.ask, .sell), lifetime: life)
     if !view.request.witnesses.isEmpty {
       guard let witness = chosenWitness(view.request) else {
         return refuse(view.id, Fault(.witness, field: 112, "no witness can be reached"), session)
@@ -152,6 +133,7 @@ extension Node {
       draft.lifetime = min(draft.lifetime, Offer.holdLimit)
     }
     guard draft.bid != nil || draft.ask != nil else {
+      guard view.myOffer == nil, view.peerOffer == nil else { return pass(view.id, .policy, session) }
       return refuse(view.id, Fault(.policy, "the package cannot be priced"), session)
     }
     send(draft, in: view, session)
@@ -171,11 +153,13 @@ extension Node {
     refuse(view.id, veto.fault, session)
   }
 
-  private func pass(_ dialogue: DialogueID, _ code: NegotiationCode, _ session: PeerSession) {
+  /// Ends a talk.
+  func pass(_ dialogue: DialogueID, _ code: NegotiationCode, _ session: PeerSession) {
     perform(session) { engine throws(NegotiationError) in try engine.pass(dialogue, code: code, now: .now) }
   }
 
-  private func refuse(_ dialogue: DialogueID, _ fault: Fault, _ session: PeerSession) {
+  /// Refuses a request.
+  func refuse(_ dialogue: DialogueID, _ fault: Fault, _ session: PeerSession) {
     perform(session) { engine throws(NegotiationError) in try engine.refuse(dialogue, fault, now: .now) }
   }
 
@@ -195,28 +179,6 @@ extension Node {
     return nil
   }
 
-  /// Where what is held moves the reference for a package.
-  private func shift(for legs: [Leg], _ quoting: Quoting) -> QuoteShift {
-    guard !quoting.skew.isNone, let underlying = Desk.package(legs)?.legs.first?.instrument.underlying,
-      let held = desk.inventory(of: underlying, now: .now)
-    else { return .none }
-    return quoting.skew.shift(for: Inventory(delta: held.delta, gamma: held.gamma, vega: held.vega))
-  }
-
-  /// Tells the operator, once each time that the delta held in an underlying leaves the threshold, what would take it away.
-  private func suggestHedge(after trade: Trade) {
-    guard let threshold = configuration.quoting?.hedgeThreshold,
-      let underlying = Desk.package(trade.terms.legs.map(\.leg))?.legs.first?.instrument.underlying,
-      let held = desk.inventory(of: underlying, now: .now)
-    else { return }
-    guard abs(held.delta) > threshold else {
-      hedgesWanted.remove(underlying)
-      return
-    }
-    guard hedgesWanted.insert(underlying).inserted else { return }
-    log.warning("hedge", ["underlying": underlying, "delta": "\(held.delta)", "futures": "\(-held.delta)"])
-  }
-
   /// Answers what a restart or a lost channel left unanswered.
   private func reconsider(_ session: PeerSession) {
     for view in session.open.values where view.role == .responder && view.phase == .open && view.expiry > .now {
@@ -230,7 +192,7 @@ extension Node {
   }
 
   /// Contracts traded, or in an Accept of this side, in all options together.
-  private func committed() -> ExactDecimal {
+  func committed() -> ExactDecimal {
     sessions.values.flatMap(\.open.values).filter(\.phase.isInDoubt).reduce(tradedAmount) { total, view in
       total.adding(view.request.lotsMax, of: view.request.legs)
     }

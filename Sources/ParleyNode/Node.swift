@@ -46,6 +46,8 @@ public actor Node {
   var tradedAmount = ExactDecimal.zero
   /// What this node's owner lets it sign.
   let desk: Desk
+  /// The strategy in another process, if one decides here.
+  let external = ExternalStrategy()
   /// The underlyings for which a hedge was suggested and is not done.
   var hedgesWanted: Set<String> = []
   /// The connections of clients whose end takes the offers back.

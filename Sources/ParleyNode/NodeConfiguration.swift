@@ -71,7 +71,7 @@ public struct NodeConfiguration: Sendable {
 extension NodeConfiguration {
   /// Where the marks come from that limits are held by.
   func readMarks() throws(NodeError) -> ChainPricer? {
-    guard let marksFile else { return quoting?.maker.pricer }
+    guard let marksFile else { return quoting?.marks }
     return ChainPricer(chain: try Quoting.readChain(marksFile), valuation: marksValuation)
   }
 }

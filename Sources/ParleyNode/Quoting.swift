@@ -3,16 +3,18 @@ public import ParleyMarket
 internal import ParleyNegotiation
 internal import ParleyWire
 
-/// A maker at work: an option chain, what to quote from it, and for how long a quote binds.
+/// A maker at work: a strategy, and for how long its quotes bind.
 public struct Quoting: Sendable {
-  /// What to quote and what to answer.
-  public let maker: ChainMaker
+  /// Who decides what to quote and what to answer.
+  public let strategy: any QuotingStrategy
+  /// Where the marks come from that limits and inventory are held by; `nil` for nowhere.
+  public let marks: ChainPricer?
   /// How long a quote stays firm, in nanoseconds; at most a minute.
   public let quoteLife: Int64
-  /// How what is held moves the quotes.
-  public var skew = QuoteSkew()
   /// Beyond this much delta in an underlying the operator is told to hedge; `nil` for never.
   public var hedgeThreshold: Double?
+  /// A strategy in another process decides, and within this many nanoseconds (docs/strategy.md); `nil` for `strategy` itself.
+  public var strategyDeadline: Int64?
 
   /// Reads a chain, in the form of Deribit's `get_book_summary_by_currency` reply.
   ///
@@ -23,9 +25,15 @@ public struct Quoting: Sendable {
     self.init(maker: ChainMaker(chain: try Self.readChain(chainFile), policy: policy), quoteLife: quoteLife)
   }
 
-  /// Quotes what `maker` says.
-  public init(maker: ChainMaker, quoteLife: Int64 = 2_000_000_000) {
-    self.maker = maker
+  /// Quotes what `maker` says, skewed by what is held.
+  public init(maker: ChainMaker, skew: QuoteSkew = QuoteSkew(), quoteLife: Int64 = 2_000_000_000) {
+    self.init(strategy: ChainStrategy(maker: maker, skew: skew), marks: maker.pricer, quoteLife: quoteLife)
+  }
+
+  /// Quotes what `strategy` says.
+  public init(strategy: any QuotingStrategy, marks: ChainPricer?, quoteLife: Int64 = 2_000_000_000) {
+    self.strategy = strategy
+    self.marks = marks
     self.quoteLife = quoteLife
   }
 
@@ -41,27 +49,10 @@ public struct Quoting: Sendable {
     }
   }
 
-  /// How many lots of what is wanted the maker quotes.
-  func lots(for request: QuoteRequest, committed: ExactDecimal) -> Lots {
-    maker.lots(of: request.lotsMin...request.lotsMax, request.legs, committed: committed)
-  }
-
-  /// What is quoted, for the operator: the chain, its age, and a smile.
+  /// What is quoted, for the operator.
   var summary: [String] {
-    let chain = maker.pricer.chain
-    var lines = [
-      "quoting \(chain.summaries.count) options as of \(chain.asOf.iso8601), "
-        + "mark IV ± \(maker.policy.spread) points, at most \(maker.policy.maximumAmount) a trade"
-    ]
-    if !skew.isNone {
-      lines.append(
-        "skewed by \(skew.pointsPerThousandVega) points per 1,000 vega, \(skew.basisPointsPerDelta) bp per delta")
-    }
-    let days = chain.expiryDays
-    if let day = days.dropFirst(days.count / 2).first {
-      lines += VolatilitySmileChart().lines(chain, expiring: day)
-    }
-    return lines
+    guard let strategyDeadline else { return strategy.summary }
+    return ["quoting what a strategy in another process says within \(strategyDeadline / 1_000_000) ms"]
   }
 }
 

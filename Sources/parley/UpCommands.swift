@@ -107,6 +107,8 @@ extension Command {
       Option("--skew-vega", "VOLS", "Points off the volatility for each 1,000 of vega held; default 0."),
       Option("--skew-delta", "BP", "Basis points off the forward for each unit of delta held; default 0."),
       Option("--hedge-delta", "UNITS", "Say in the log when more delta than this is held, and what would hedge it."),
+      Option("--strategy", "WHO", "chain: this program decides. external: another one, over the control socket."),
+      Option("--strategy-deadline", "MS", "How long the other program has for an answer; default 500."),
       Option("--max-amount", "AMOUNT", "The most contracts in one trade; default 10."),
       Option(
         "--as-of", "WHEN",
@@ -140,9 +142,16 @@ extension Command {
     let chain = try Quoting.readChain(path)
     var quoting = Quoting(
       maker: ChainMaker(chain: arguments.has("--surface") ? try chain.fittedToSurface() : chain, policy: policy),
+      skew: QuoteSkew(
+        pointsPerThousandVega: try amount("--skew-vega") ?? 0, basisPointsPerDelta: try amount("--skew-delta") ?? 0),
       quoteLife: quoteLife ?? 2_000_000_000)
-    quoting.skew.pointsPerThousandVega = try amount("--skew-vega") ?? 0
-    quoting.skew.basisPointsPerDelta = try amount("--skew-delta") ?? 0
+    let deadline = try arguments.parse("--strategy-deadline", "milliseconds from 10 to 10000") {
+      Int64($0).flatMap { (10...10_000).contains($0) ? $0 * 1_000_000 : nil }
+    }
+    let isExternal = try arguments.parse("--strategy", "chain or external") {
+      ["chain": false, "external": true][$0]
+    }
+    if isExternal ?? false { quoting.strategyDeadline = deadline ?? 500_000_000 }
     quoting.hedgeThreshold = try amount("--hedge-delta")
     configuration.quoting = quoting
     try await arguments.runNode(configuration)

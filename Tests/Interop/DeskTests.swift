@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A maker with limits and a taker, as processes.
-private final class DeskScene: @unchecked Sendable {
+final class DeskScene: @unchecked Sendable {
   let folder: URL
   let maker: RunningNode
   let taker: RunningNode

@@ -45,7 +45,12 @@ extension Node {
   private func answer(
     _ request: ControlRequest, on connection: LineConnection
   ) async throws(ControlError) -> JSONValue {
-    guard request.method == "cancel_on_disconnect" else { return try await answer(request) }
+    switch request.method {
+    case "cancel_on_disconnect": break
+    case "strategy": return try attachStrategy(connection)
+    case "decide": return try decide(request, from: connection)
+    default: return try await answer(request)
+    }
     let isOn = request.flag("enabled")
     if isOn {
       supervisors.insert(ObjectIdentifier(connection))
@@ -57,7 +62,8 @@ extension Node {
 
   /// Notes that a client's connection has ended.
   fileprivate func clientEnded(_ number: ObjectIdentifier) {
-    if supervisors.remove(number) != nil { clientIsGone() }
+    let wasStrategy = detachStrategy(number)
+    if supervisors.remove(number) != nil || wasStrategy { clientIsGone() }
   }
 }
 

@@ -21,11 +21,14 @@ public struct MakerRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case price
   }
 
-  init(_ code: NegotiationCode, _ field: Field?, _ text: String) {
+  /// Describes a refusal.
+  ///
+  /// What is not printable ASCII in `text` becomes a question mark, and it is cut at 128 bytes.
+  public init(_ code: NegotiationCode, _ field: Field?, _ text: String) {
     self.code = code
     self.field = field
-    // Everything in a text is ASCII, so a cut splits no character.
-    self.text = String(decoding: text.utf8.prefix(128), as: UTF8.self)
+    let printable = text.utf8.prefix(128).map { (0x20...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }
+    self.text = String(decoding: printable, as: UTF8.self)
   }
 
   /// The code, the field and the text in one line.
