@@ -78,7 +78,7 @@ struct CommandLineTests {
       (["journal", "mend"], "there is no command 'journal mend'", "verify|prove|backup|restore"),
       (["journal", "backup"], "'journal backup' needs FILE", "parley journal backup --help"),
       (["journal", "prove", "--entry", "1", "--dialogue", "ab"], "give one of --entry", ""),
-      (["peers", "trust"], "'peers' takes list, approve, deny or forget, not 'trust'", ""),
+      (["peers", "trust"], "'peers' takes list, approve, deny, forget or waive, not 'trust'", ""),
       (["peers", "approve"], "'peers approve' needs DID", ""),
       (["init", "--did", "did:key:z6Mk"], "--did takes a did:web", ""),
     ])
